@@ -1,0 +1,1 @@
+"""THE BOOKS. Accounts, entries and money; this app has never heard of a card."""
