@@ -1,0 +1,1 @@
+"""The project itself: settings, start-up, doors shared by all apps. Importing it does nothing."""

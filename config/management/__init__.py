@@ -1,0 +1,1 @@
+"""Commands of the project: start everything, migrate, make people."""

@@ -1,0 +1,79 @@
+"""Where can this person go? The side bar and the badge beside it; shows only pages that exist and that the person may open."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the side bar: the admin class of `model` ("app.model") stands behind it; `view` names a window of it."""
+
+    title: str
+    icon: str
+    model: str
+    view: str = "changelist"
+
+
+SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    (
+        "Work",
+        (
+            Entry("Payments", "payments", "payments.payment"),
+            Entry("Reviews", "rule", "payments.review"),
+            Entry("Inbox", "inbox", "payments.inboundevent"),
+        ),
+    ),
+    (
+        "Ledger",
+        (
+            Entry("Accounts", "account_balance", "ledger.account"),
+            Entry("Entries", "menu_book", "ledger.journalentry"),
+            Entry("Trial balance", "balance", "ledger.account", "trial_balance"),
+        ),
+    ),
+    (
+        "Set-up",
+        (
+            Entry("Gateway accounts", "lan", "payments.gatewayaccount"),
+            Entry("People", "group", "auth.user"),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return Unfold's navigation for this person: the home page, then every group with something in it."""
+    home = {"title": "Home", "icon": "home", "link": reverse("admin:index"), "active": request.path == reverse("admin:index")}
+    groups: list[dict[str, Any]] = [{"items": [home]}]
+    for title, entries in SIDEBAR:
+        items = [item for entry in entries if (item := _item(request, entry)) is not None]
+        if items:
+            groups.append({"title": title, "separator": True, "items": items})
+    _mark_active(request, groups)
+    return groups
+
+
+def environment(request: HttpRequest) -> tuple[str, str] | None:
+    """Return the badge in the header: a demo must never be mistaken for the real thing."""
+    return ("Demo", "info") if settings.DEMO else None
+
+
+def _item(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
+    registered = {model._meta.label_lower: found for model, found in admin.site._registry.items()}  # noqa: SLF001 - Django's documented attribute has no public twin
+    page = registered.get(entry.model)
+    if page is None or not page.has_view_permission(request):
+        return None
+    address = reverse(f"admin:{entry.model.replace('.', '_')}_{entry.view}")
+    return {"title": entry.title, "icon": entry.icon, "link": address, "active": False}
+
+
+def _mark_active(request: HttpRequest, groups: list[dict[str, Any]]) -> None:
+    """Light the longest address the page lies under: the trial balance, not also the accounts above it."""
+    items = [item for group in groups[1:] for item in group["items"] if request.path.startswith(item["link"])]
+    if items:
+        max(items, key=lambda item: len(item["link"]))["active"] = True

@@ -1,0 +1,8 @@
+"""How does the kit, which knows no books, write money? The one line that joins console's pages to the ledger's rules."""
+
+from ledger.money import Money
+
+
+def decimal_string(amount_minor: int, currency: str) -> str:
+    """Write signed minor units as a plain decimal number in the currency's own digits: -1234 USD is "-12.34"."""
+    return Money(amount_minor, currency).to_decimal_string()

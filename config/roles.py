@@ -1,0 +1,72 @@
+"""Who may do what? The role matrix as data. Grants nothing by itself: `config.services.sync_roles` writes it to the groups.
+
+Money rights come from a role and from nothing else: the services ask the groups, so an administrator or a superuser cannot
+move money by being one. Whoever looks after the system (admin) and whoever checks it (auditor) hold none.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The five roles; the value is the name of the Django group."""
+
+    SUPPORT = "support"
+    OPERATOR = "operator"
+    FINANCE = "finance"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One thing a person may do: Django's "app_label.codename", the words for people, and whether money may move by it."""
+
+    name: str
+    words: str
+    moves_money: bool = False
+
+
+RIGHTS: tuple[Right, ...] = (
+    Right("payments.create_payment", "create a payment", moves_money=True),
+    Right("payments.capture_payment", "capture an authorised payment", moves_money=True),
+    Right("payments.cancel_payment", "cancel a payment", moves_money=True),
+    Right("payments.refund_payment", "refund a payment", moves_money=True),
+    Right("payments.decide_review", "decide a review", moves_money=True),
+    Right("payments.replay_event", "replay a parked event", moves_money=True),
+    Right("payments.ask_gateway", "ask the gateway for its word"),
+    Right("payments.edit_gateway_account", "enable, order and time gateway accounts"),
+)
+"""Every right beyond looking. Replaying counts as moving money: an event that could not be applied may carry some."""
+
+_MONEY = frozenset(right.name for right in RIGHTS if right.moves_money)
+
+MATRIX: dict[Role, frozenset[str]] = {
+    Role.SUPPORT: frozenset({"payments.ask_gateway"}),
+    Role.OPERATOR: _MONEY | {"payments.ask_gateway"},
+    Role.FINANCE: _MONEY | {"payments.ask_gateway", "payments.edit_gateway_account"},
+    Role.AUDITOR: frozenset(),
+    Role.ADMIN: frozenset({"payments.ask_gateway", "payments.edit_gateway_account"}),
+}
+
+VIEWED_APPS: dict[Role, tuple[str, ...]] = {
+    Role.SUPPORT: ("payments",),
+    Role.OPERATOR: ("payments", "ledger"),
+    Role.FINANCE: ("payments", "ledger"),
+    Role.AUDITOR: ("payments", "ledger", "auth"),
+    Role.ADMIN: ("payments", "ledger", "auth"),
+}
+"""Whose tables the role may look at: every view permission of these apps. Support answers payers and needs no books."""
+
+DESCRIPTIONS: dict[Role, str] = {
+    Role.SUPPORT: "answers payers: sees payments, may ask the gateway, moves no money",
+    Role.OPERATOR: "runs payments: creates, captures, cancels, refunds and decides reviews",
+    Role.FINANCE: "owns the books: what an operator may, and the gateway accounts",
+    Role.AUDITOR: "checks everything, changes nothing",
+    Role.ADMIN: "keeps the system and its people; holds no right over money",
+}
+
+
+def who_may(right: str) -> tuple[Role, ...]:
+    """Return the roles that hold the right, so that a page can say who could."""
+    return tuple(role for role in Role if right in MATRIX[role])

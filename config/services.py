@@ -1,0 +1,94 @@
+"""Who works here, and with which rights? The only writer of people, roles and second factors; touches no payment."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from config.roles import MATRIX, VIEWED_APPS, Role
+
+
+class UnknownRole(ValueError):
+    """The role does not exist; the message names those that do."""
+
+
+class WrongToken(ValueError):
+    """The six digits do not prove the secret; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolesReport:
+    """What `sync_roles` did: rights granted to each role, and rights of the matrix that no model defines."""
+
+    granted: dict[str, tuple[str, ...]]
+    missing: tuple[str, ...]
+
+
+@transaction.atomic
+def sync_roles() -> RolesReport:
+    """Make the groups and their permissions equal to the matrix; rights added by hand to these groups are taken away.
+
+    Idempotent on: the matrix. Writes: groups and their permissions. Rights nobody defined are reported, not invented.
+    """
+    permissions = {_name(p): p for p in Permission.objects.select_related("content_type")}
+    granted = {role.value: _grant(role, permissions) for role in Role}
+    wanted = frozenset[str]().union(*MATRIX.values())
+    return RolesReport(granted, tuple(sorted(wanted - permissions.keys())))
+
+
+@transaction.atomic
+def make_staff(name: str, role: str, password: str) -> User:
+    """Make the person, or bring the existing one to exactly this role and password; never a superuser.
+
+    Raises: UnknownRole; ValueError for an empty name or password. Idempotent on: name. Writes: user, membership.
+    """
+    if role not in set(Role):
+        raise UnknownRole(f"There is no role “{role}”: choose one of {', '.join(Role)}.")
+    if not name.strip() or not password:
+        raise ValueError("A person needs a name and a password.")
+    sync_roles()
+    user, _ = User.objects.select_for_update().get_or_create(username=name.strip())
+    user.is_staff, user.is_active, user.is_superuser = True, True, False
+    user.set_password(password)
+    user.save()
+    user.user_permissions.clear()
+    user.groups.set([Group.objects.get(name=role)])
+    return user
+
+
+@transaction.atomic
+def enrol_second_factor(user: User, *, key: str, token: str) -> TOTPDevice:
+    """Give the person a one-time-password device with this secret (hexadecimal), proven by the digits it shows now.
+
+    Raises: WrongToken, also for a person who has a device already: it is reset by an administrator, never joined by another.
+    Writes: the device.
+    """
+    person = User.objects.select_for_update().get(pk=user.pk)
+    if TOTPDevice.objects.filter(user=person, confirmed=True).exists():
+        raise WrongToken("This person already signs in with a second factor.")
+    device = TOTPDevice.objects.create(user=person, key=key, name="Authenticator app", confirmed=True)
+    if not device.verify_token(token):
+        raise WrongToken("These digits do not fit. Wait for the next ones and check the clock of your phone.")
+    return device
+
+
+def _grant(role: Role, permissions: dict[str, Permission]) -> tuple[str, ...]:
+    views = (n for n, p in permissions.items() if p.content_type.app_label in VIEWED_APPS[role] and _is_view(p))
+    names = tuple(sorted({*views, *(MATRIX[role] & permissions.keys())}))
+    group, _ = Group.objects.get_or_create(name=role.value)
+    group.permissions.set(_pick(permissions, names))
+    return names
+
+
+def _pick(permissions: dict[str, Permission], names: Iterable[str]) -> list[Permission]:
+    return [permissions[name] for name in names]
+
+
+def _name(permission: Permission) -> str:
+    return f"{permission.content_type.app_label}.{permission.codename}"
+
+
+def _is_view(permission: Permission) -> bool:
+    return permission.codename.startswith("view_")

@@ -1,0 +1,211 @@
+"""Which settings does this process run with? Read from the environment once; loads with an empty environment.
+
+It may not connect to anything, and it holds no gateway credential: those are read when asked for (`gateway_credentials`).
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+INSECURE_SECRET_KEY = "not-a-secret-refused-by-counterfoil.E002"  # noqa: S105 - a marker, refused outside the demo
+
+
+def env(name: str, default: str = "") -> str:
+    """The variable's text without surrounding blanks; an empty variable counts as not set."""
+    return os.environ.get(name, "").strip() or default
+
+
+def env_bool(name: str, *, default: bool) -> bool:
+    """1/0, true/false, yes/no, on/off in any case. Raises: ImproperlyConfigured naming the variable for anything else."""
+    value = env(name).lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    if value:
+        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}.")
+    return default
+
+
+def env_int(name: str, *, default: int) -> int:
+    """A whole number. Raises: ImproperlyConfigured naming the variable for anything else."""
+    value = env(name)
+    try:
+        return int(value) if value else default
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    """Comma-separated texts; empty parts are dropped."""
+    return [part.strip() for part in env(name, default).split(",") if part.strip()]
+
+
+def database_from_url(url: str, *, variable: str) -> dict[str, Any]:
+    """Django's database settings out of a PostgreSQL URL, read by libpq's own parser (sockets, several hosts, sslmode).
+
+    Raises: ImproperlyConfigured naming `variable`, never repeating the URL, which may hold a password.
+    """
+    if urlsplit(url).scheme not in {"postgresql", "postgres"}:
+        raise ImproperlyConfigured(f"{variable} must be a postgresql:// URL: the books need PostgreSQL's enforcement.")
+    try:
+        parts = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
+    except ProgrammingError:
+        raise ImproperlyConfigured(f"{variable} is not a readable postgresql:// URL.") from None
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    settings: dict[str, Any] = {name: parts.pop(key, "") for key, name in names.items()}
+    # A stalled writer would hold back everybody who waits for its rows.
+    parts.setdefault("options", "-c idle_in_transaction_session_timeout=60s")
+    return {"ENGINE": "django.db.backends.postgresql", **settings, "OPTIONS": parts}
+
+
+def gateway_credentials(slug: str) -> dict[str, str]:
+    """Credentials of one gateway account from GATEWAY_<SLUG>_<FIELD>, keyed by lower-case field.
+
+    A slug's dash is an underscore in the variable: `nmi-eu` reads GATEWAY_NMI_EU_SECURITY_KEY as `security_key`.
+    """
+    prefix = f"GATEWAY_{slug.upper().replace('-', '_')}_"
+    return {
+        name.removeprefix(prefix).lower(): value for name, value in os.environ.items() if name.startswith(prefix) and value
+    }
+
+
+django_stubs_ext.monkeypatch()  # Django's generic classes (ModelAdmin[Payment]) subscriptable at run time; comes with django-fsm-2
+
+# --- what kind of start this is ---------------------------------------------------------------------------------------
+DEBUG = env_bool("DEBUG", default=False)
+DEMO = env_bool("DEMO", default=False)  # demo logins, simulator tokens, traffic; `make run` turns it on unless DEMO=0
+SECRET_KEY = env("SECRET_KEY", INSECURE_SECRET_KEY)
+DATA_DIR = Path(env("DATA_DIR", str(BASE_DIR / ".data"))).absolute()
+
+# --- the outside ------------------------------------------------------------------------------------------------------
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+TLS = env_bool("TLS", default=False)  # the site is reached by https through a proxy that sets X-Forwarded-Proto
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS else None
+SECURE_SSL_REDIRECT = TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked from inside, without the proxy
+SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
+SESSION_COOKIE_AGE = 12 * 3600  # one working day
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024  # doors have their own, smaller limits and answer 413
+METRICS_TOKEN = env("METRICS_TOKEN")  # when set, /metrics asks for it as a bearer token
+
+# --- what is installed ------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",  # plain "unfold" would replace admin.site with its own
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "django_htmx",
+    "ninja",  # serves the API docs page's files locally instead of from a CDN
+    "console",
+    "ledger",
+    "payments",
+    "config.apps.ProjectConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "config.middleware.ContentSecurityPolicy",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- databases: the application's role works, the owner's role migrates -------------------------------------------------
+DATABASE_URL = env("DATABASE_URL")
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        **database_from_url(DATABASE_URL or "postgresql:///counterfoil", variable="DATABASE_URL"),
+        "CONN_MAX_AGE": env_int("DATABASE_CONN_MAX_AGE", default=60),
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,  # services open their own transactions, and say so
+    }
+}
+# A plain dict, no second alias: no query of ours can end up on the owner's connection by mistake.
+OWNER_DATABASE: dict[str, Any] = (
+    database_from_url(env("DATABASE_OWNER_URL"), variable="DATABASE_OWNER_URL") if env("DATABASE_OWNER_URL") else {}
+)
+
+# --- Redis: broker, cache, rate limits; nothing lives only here ---------------------------------------------------------
+REDIS_URL = env("REDIS_URL", "redis://127.0.0.1:6379/0")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+# --- people -------------------------------------------------------------------------------------------------------------
+PASSWORD_HASHERS = env_list(  # the suite sets a fast one; counterfoil.E010 refuses it in production
+    "PASSWORD_HASHERS",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher,django.contrib.auth.hashers.ScryptPasswordHasher",
+)
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+OTP_TOTP_ISSUER = "Counterfoil"
+
+# --- language, time, files ----------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-gb"
+USE_TZ = True
+TIME_ZONE = "UTC"  # storage and display; the business day below decides only which day an entry is booked on
+BUSINESS_TIME_ZONE = env("BUSINESS_TIME_ZONE", "UTC")
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [path for path in [BASE_DIR / "static"] if path.is_dir()]
+WHITENOISE_USE_FINDERS = True  # files are served out of the packages: no copying step before a start
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+# --- what apps hang onto the project --------------------------------------------------------------------------------------
+LEDGER_PROOFS: list[str] = []  # dotted callables `() -> list[Finding]`, run by verify_ledger beside its own proofs
+METRICS: list[str] = []  # dotted callables `() -> list[tuple[name, help, labels, value]]`, asked by /metrics
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+}
