@@ -30,6 +30,7 @@ class PersonAdmin(LockedAdmin):
     list_filter = ("is_active", "is_staff")
     exact_search = ("username", "email")
     address_field = "username"
+    list_title = "People"
     list_intro = "Who may sign in, and as what. People are made and changed with the staff command."
     empty_title = "Nobody yet"
     empty_advice = "Make the first person with: manage.py staff NAME --role ROLE --password PASSWORD"

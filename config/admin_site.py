@@ -1,6 +1,7 @@
 """Who may enter the admin, and what frames its pages? The site: sign-in with second factor, home page, banner.
 
-Decides nothing about payments. Only pages of the operator's kit are let in: an admin class of another package could write.
+Decides nothing about payments. Only pages of the operator's kit are let in:
+an admin class of another package could write.
 """
 
 import base64
@@ -26,14 +27,16 @@ from qrcode.image.svg import SvgPathImage
 from unfold.sites import UnfoldAdminSite
 
 from config.roles import DESCRIPTIONS, RIGHTS, Role, who_may
-from config.services import WrongToken, enrol_second_factor
+from config.services import WrongTokenError, enrol_second_factor
 from config.sign_in import EnrolmentForm
 from console.admin import LockedAdmin
 from console.rights import rights_of
 from console.values import Banner, WorkQueue
 
 _HAS_DEVICE = "_console_has_device"
-_PENDING = "pending_second_factor"  # the secret between picture and proof; in the session, so that looking writes no row
+_PENDING = (
+    "pending_second_factor"  # the secret between picture and proof; in the session, so that looking writes no row
+)
 
 
 class OperatorSite(UnfoldAdminSite):
@@ -45,8 +48,10 @@ class OperatorSite(UnfoldAdminSite):
 
     # -- what is shown -------------------------------------------------------------------------------------------------
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Take in pages of the kit only. Other packages register editing pages for their tables (people, devices): those
-        would be a second way to write, and are left out."""
+        """Take in pages of the kit only.
+
+        Other packages register editing pages for their tables (people, devices): a second way to write, left out here.
+        """
         if admin_class is not None and issubclass(admin_class, LockedAdmin):
             super().register(model_or_iterable, admin_class, **options)
 
@@ -95,7 +100,8 @@ class OperatorSite(UnfoldAdminSite):
             messages.success(request, "Your second factor is set up. It is asked for at every sign-in from now on.")
             return HttpResponseRedirect(reverse(f"{self.name}:index"))
         context = {
-            **self.each_context(request), "title": "Set up your second factor", "form": form, "required": owes_second_factor(request),
+            **self.each_context(request), "title": "Set up your second factor", "form": form,
+            "required": owes_second_factor(request),
             "picture": _picture(TOTPDevice(user=_person(request), key=key).config_url), "secret": _in_fours(key),
         }  # fmt: skip
         return TemplateResponse(request, "console/second_factor.html", context)
@@ -103,7 +109,7 @@ class OperatorSite(UnfoldAdminSite):
     def _enrolled(self, request: HttpRequest, form: EnrolmentForm, key: str) -> bool:
         try:
             device = enrol_second_factor(_person(request), key=key, token=form.cleaned_data["token"])
-        except WrongToken as wrong:
+        except WrongTokenError as wrong:
             form.add_error("token", str(wrong))
             return False
         mark_verified(request, device)
@@ -113,7 +119,11 @@ class OperatorSite(UnfoldAdminSite):
     # -- slots that the apps fill --------------------------------------------------------------------------------------
     def _banners(self, request: HttpRequest) -> list[Banner]:
         sources = (import_string(source) for source in getattr(settings, "CONSOLE_BANNERS", ()))
-        return [banner for source in sources if (banner := source(request)) is not None] if self.has_permission(request) else []
+        return (
+            [banner for source in sources if (banner := source(request)) is not None]
+            if self.has_permission(request)
+            else []
+        )
 
     def _queues(self, request: HttpRequest) -> list[WorkQueue]:
         now = timezone.now()
@@ -142,7 +152,11 @@ def _person(request: HttpRequest) -> User:
 
 def _standing(request: HttpRequest) -> dict[str, Any]:
     """Tell the person their roles, what these allow, and who could do the rest."""
-    roles = [Role(name) for name in _person(request).groups.order_by("name").values_list("name", flat=True) if name in set(Role)]
+    roles = [
+        Role(name)
+        for name in _person(request).groups.order_by("name").values_list("name", flat=True)
+        if name in set(Role)
+    ]
     held = rights_of(_person(request))
     return {
         "roles": [(role.value.capitalize(), DESCRIPTIONS[role]) for role in roles],

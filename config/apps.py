@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
 
-class CounterfoilConfig(AppConfig):
+class ProjectConfig(AppConfig):
     name = "config"
     verbose_name = "Counterfoil"
     default = True

@@ -1,4 +1,4 @@
-"""Where can this person go? The side bar and the badge beside it; shows only pages that exist and that the person may open."""
+"""Where can this person go? The side bar and the badge beside it; shows only pages the person may open."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from django.urls import reverse
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the side bar: the admin class of `model` ("app.model") stands behind it; `view` names a window of it."""
+    """A line of the side bar: the admin class of `model` ("app.model") stands behind, `view` names its window."""
 
     title: str
     icon: str
@@ -48,7 +48,12 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return Unfold's navigation for this person: the home page, then every group with something in it."""
-    home = {"title": "Home", "icon": "home", "link": reverse("admin:index"), "active": request.path == reverse("admin:index")}
+    home = {
+        "title": "Home",
+        "icon": "home",
+        "link": reverse("admin:index"),
+        "active": request.path == reverse("admin:index"),
+    }
     groups: list[dict[str, Any]] = [{"items": [home]}]
     for title, entries in SIDEBAR:
         items = [item for entry in entries if (item := _item(request, entry)) is not None]

@@ -1,4 +1,4 @@
-"""How does the kit, which knows no books, write money? The one line that joins console's pages to the ledger's rules."""
+"""How does the kit, which knows no books, write money? The one line between console and the ledger."""
 
 from ledger.money import Money
 

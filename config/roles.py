@@ -1,6 +1,6 @@
-"""Who may do what? The role matrix as data. Grants nothing by itself: `config.services.sync_roles` writes it to the groups.
+"""Who may do what? The role matrix as data. Grants nothing itself: `config.services.sync_roles` does.
 
-Money rights come from a role and from nothing else: the services ask the groups, so an administrator or a superuser cannot
+Money rights come from a role and from nothing else: services ask the groups, so an administrator or superuser cannot
 move money by being one. Whoever looks after the system (admin) and whoever checks it (auditor) hold none.
 """
 
@@ -20,7 +20,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """One thing a person may do: Django's "app_label.codename", the words for people, and whether money may move by it."""
+    """One thing a person may do: Django's "app_label.codename", the words for people, whether money may move by it."""
 
     name: str
     words: str

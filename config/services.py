@@ -10,11 +10,11 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from config.roles import MATRIX, VIEWED_APPS, Role
 
 
-class UnknownRole(ValueError):
+class UnknownRoleError(ValueError):
     """The role does not exist; the message names those that do."""
 
 
-class WrongToken(ValueError):
+class WrongTokenError(ValueError):
     """The six digits do not prove the secret; nothing was written."""
 
 
@@ -42,10 +42,10 @@ def sync_roles() -> RolesReport:
 def make_staff(name: str, role: str, password: str) -> User:
     """Make the person, or bring the existing one to exactly this role and password; never a superuser.
 
-    Raises: UnknownRole; ValueError for an empty name or password. Idempotent on: name. Writes: user, membership.
+    Raises: UnknownRoleError; ValueError for an empty name or password. Idempotent on: name. Writes: user, membership.
     """
     if role not in set(Role):
-        raise UnknownRole(f"There is no role “{role}”: choose one of {', '.join(Role)}.")
+        raise UnknownRoleError(f"There is no role “{role}”: choose one of {', '.join(Role)}.")
     if not name.strip() or not password:
         raise ValueError("A person needs a name and a password.")
     sync_roles()
@@ -62,15 +62,15 @@ def make_staff(name: str, role: str, password: str) -> User:
 def enrol_second_factor(user: User, *, key: str, token: str) -> TOTPDevice:
     """Give the person a one-time-password device with this secret (hexadecimal), proven by the digits it shows now.
 
-    Raises: WrongToken, also for a person who has a device already: it is reset by an administrator, never joined by another.
+    Raises: WrongTokenError, also for a person who has a device already: reset it, no second one beside it.
     Writes: the device.
     """
     person = User.objects.select_for_update().get(pk=user.pk)
     if TOTPDevice.objects.filter(user=person, confirmed=True).exists():
-        raise WrongToken("This person already signs in with a second factor.")
+        raise WrongTokenError("This person already signs in with a second factor.")
     device = TOTPDevice.objects.create(user=person, key=key, name="Authenticator app", confirmed=True)
     if not device.verify_token(token):
-        raise WrongToken("These digits do not fit. Wait for the next ones and check the clock of your phone.")
+        raise WrongTokenError("These digits do not fit. Wait for the next ones and check the clock of your phone.")
     return device
 
 

@@ -13,6 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from config.unfold import UNFOLD as UNFOLD
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 INSECURE_SECRET_KEY = "not-a-secret-refused-by-counterfoil.E002"  # noqa: S105 - a marker, refused outside the demo
 
@@ -73,7 +75,9 @@ def gateway_credentials(slug: str) -> dict[str, str]:
     """
     prefix = f"GATEWAY_{slug.upper().replace('-', '_')}_"
     return {
-        name.removeprefix(prefix).lower(): value for name, value in os.environ.items() if name.startswith(prefix) and value
+        name.removeprefix(prefix).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(prefix) and value
     }
 
 
@@ -103,7 +107,7 @@ METRICS_TOKEN = env("METRICS_TOKEN")  # when set, /metrics asks for it as a bear
 # --- what is installed ------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",  # plain "unfold" would replace admin.site with its own
-    "django.contrib.admin",
+    "config.apps.OperatorAdminConfig",  # django.contrib.admin with our site as the default one
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -197,8 +201,19 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
+# --- the admin's pages (config/unfold.py holds their look) ---------------------------------------------------------------
+CONSOLE_MONEY_FORMAT = (
+    "config.presentation.decimal_string"  # (amount_minor, currency) -> "12.34"; the kit knows no books
+)
+CONSOLE_BANNERS: list[str] = []  # dotted callables `(request) -> Banner | None`, shown above every page
+CONSOLE_QUEUES: list[str] = []  # dotted callables `(request, now) -> WorkQueue | None`, the home page
+
 # --- what apps hang onto the project --------------------------------------------------------------------------------------
-LEDGER_PROOFS: list[str] = []  # dotted callables `() -> list[Finding]`, run by verify_ledger beside its own proofs
+LEDGER_PROOFS: list[str] = [
+    "payments.queries.suspense_findings",
+    "payments.queries.completeness_findings",
+]  # dotted callables `() -> list[Finding]`, run by verify_ledger beside its own proofs
+GATEWAY_CREDENTIALS = gateway_credentials  # slug -> its credentials; read when needed, kept nowhere
 METRICS: list[str] = []  # dotted callables `() -> list[tuple[name, help, labels, value]]`, asked by /metrics
 
 LOGGING = {

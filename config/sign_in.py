@@ -1,4 +1,4 @@
-"""Who are you? Name, password and, where the person has one, the digits of the second factor. Writes nothing of ours."""
+"""Who are you? Name, password and, where the person has one, the digits of the second factor. Writes nothing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How does the admin look? Settings of the skin; names functions by path and imports no model, so settings can read it."""
+"""How does the admin look? Settings of the skin; imports no model, so that settings can read it."""
 
 from typing import Any
 
