@@ -67,9 +67,9 @@ class SealError(ValueError):
 class CommandPage:
     """One command as a page.
 
-    `preview(call)` and `execute(call)` are the app's. Both may raise one of `refusals` (shown on the form, nothing lost),
-    `execute` one of `conflicts` (409, told by `describe_conflict`). `request_id` makes executing idempotent: pressing twice,
-    or going back, gives the service the same id again.
+    `preview(call)` and `execute(call)` are the app's. Both may raise one of `refusals` (shown on the form, nothing is
+    lost), `execute` one of `conflicts` (409, told by `describe_conflict`). `request_id` makes executing idempotent:
+    pressing twice, or going back, gives the service the same id again.
     """
 
     name: str
