@@ -1,4 +1,6 @@
-"""Django's handles on the project and on its admin site; nothing happens at start-up beyond naming the site."""
+"""Django's handles on the project and on its admin site; at start-up the site is named and the checks are registered."""
+
+from importlib import import_module
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
@@ -8,6 +10,11 @@ class ProjectConfig(AppConfig):
     name = "config"
     verbose_name = "Counterfoil"
     default = True
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the start-up checks; Django wants them imported once the apps are loaded."""
+        import_module("config.checks")
 
 
 class OperatorAdminConfig(AdminConfig):

@@ -1,0 +1,1 @@
+"""Does the project start, stop, refuse and answer as promised?"""

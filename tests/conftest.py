@@ -1,0 +1,124 @@
+"""What does every test get? A database as the application's role, a Redis of its own, and the way to a live process."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis as redis_client
+from django.db import connections
+from django.test import TransactionTestCase
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests import services
+
+# Rows a migration put there, which every test may count on.
+KEPT = (
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+)
+# As the owner with triggers off: TRUNCATE is slower for many small tables, and the application's role may not empty the books.
+EMPTY = f"""
+SET lock_timeout = '20s'; SET session_replication_role = replica;
+DO $$ DECLARE r record; BEGIN
+  FOR r IN SELECT oid::regclass AS t FROM pg_class
+           WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> ALL (ARRAY[{", ".join(f"'{t}'" for t in KEPT)}])
+  LOOP EXECUTE format('DELETE FROM %s', r.t); END LOOP; END $$;
+"""
+BROWSER = os.environ.get("CHROMIUM") or shutil.which("chromium")
+_owner: list[psycopg.Connection] = []
+
+
+def _owner_connection() -> psycopg.Connection:
+    if not _owner or _owner[0].closed:
+        _owner[:] = [psycopg.connect(services.owner_url(), autocommit=True)]
+    return _owner[0]
+
+
+def _empty_database(_case: TransactionTestCase) -> None:
+    _owner_connection().execute(EMPTY)
+    _owner_connection().execute("RESET session_replication_role")
+
+
+TransactionTestCase._fixture_teardown = _empty_database  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A copy of the migrated template, dropped at the end."""
+    services.make_database()
+    yield
+    with django_db_blocker.unblock():
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+    for owner in _owner:
+        owner.close()
+    services.drop_database()
+    services.remove_data()
+
+
+@pytest.fixture
+def redis() -> Iterator["redis_client.Redis"]:
+    """This worker's own Redis database, empty before and after."""
+    with redis_client.Redis.from_url(services.REDIS_URL) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def owner_connection(django_db_setup: None) -> Iterator[psycopg.Connection]:
+    """The owner's connection (autocommit), for planting damage the application's role cannot do.
+
+    Use it in tests with `transaction=True`: it does not see another connection's open transaction.
+    """
+    with psycopg.connect(services.owner_url(), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def live_env(django_db_setup: None, tmp_path: Path) -> dict[str, str]:
+    """The environment for a process of ours started by a test: this worker's database and Redis, no owner's URL."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "GATEWAY_"))}
+    inherited.pop("DATABASE_OWNER_URL", None)
+    return {**inherited, "DATA_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(services.ROOT)}
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on the loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests need a browser: without one they are skipped loudly, or fail where REQUIRE_BROWSER=1."""
+    if BROWSER or os.environ.get("REQUIRE_BROWSER") == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason="no Chromium"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """With REQUIRE_BROWSER=1 a missing browser is a failure that says so."""
+    if item.get_closest_marker("browser") and not BROWSER:
+        pytest.fail("REQUIRE_BROWSER=1, and there is no Chromium: install it or set CHROMIUM.", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A skipped browser test is said in red at the very end."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "no Chromium" in str(report.longrepr)]
+    if skipped:
+        terminalreporter.write_line(
+            f"BROWSER TESTS DID NOT RUN: {len(skipped)} skipped, no Chromium found. Install chromium or set CHROMIUM.",
+            red=True, bold=True,
+        )  # fmt: skip
