@@ -24,7 +24,7 @@ class TokenField(forms.CharField):
         return str(super().clean(value)).replace(" ", "")
 
 
-class SignInForm(OTPAuthenticationFormMixin, AuthenticationForm):
+class SignInForm(OTPAuthenticationFormMixin, AuthenticationForm):  # type: ignore[misc]  # both come without types
     """Django's sign-in with the second factor asked for whenever the person has one, in demo as well."""
 
     otp_device = forms.CharField(required=False, widget=forms.HiddenInput)

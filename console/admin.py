@@ -121,9 +121,10 @@ class LockedAdmin(ModelAdmin):
     def find_row(self, request: HttpRequest, object_id: str) -> Model:
         """Return the row of an address. Raises: Http404 naming what was looked for."""
         try:
-            return self.get_queryset(request).get(**{self.address_field: object_id})
+            row: Model = self.get_queryset(request).get(**{self.address_field: object_id})
         except (self.model.DoesNotExist, ValueError, ValidationError) as error:
             raise Http404(f"There is no {self.opts.verbose_name} “{object_id}”.") from error
+        return row
 
     # -- the list ------------------------------------------------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -174,7 +175,7 @@ class LockedAdmin(ModelAdmin):
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Stamp each row with the moment the list was drawn, so that cells can tell ages without reading a clock."""
-        found = super().get_changelist_instance(request)
+        found: ChangeList = super().get_changelist_instance(request)
         now = timezone.now()
         for row in found.result_list:
             row.listed_at = now
@@ -214,7 +215,7 @@ class LockedAdmin(ModelAdmin):
             "back_label": self.plural,
             "page_time": timezone.now(),
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # what Django's own admin views do
+        request.current_app = self.admin_site.name  # what Django's own admin views do
         return TemplateResponse(request, template, {**frame, **context})
 
     # -- commands ------------------------------------------------------------------------------------------------------

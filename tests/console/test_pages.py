@@ -70,7 +70,8 @@ class TestKeysetList:
         client = signed_in("admin")
         User.objects.bulk_create([User(username=f"u{number}") for number in range(119)])
 
-        pages, query = [], ""
+        pages: list[list[int]] = []
+        query: str | None = ""
         while query is not None:
             changes = client.get(PEOPLE + query).context["cl"]
             pages.append([row.pk for row in changes.result_list])
