@@ -1,0 +1,161 @@
+"""Which accounts does a fact or a command touch? Decision -> EntryDraft. Pure; debit positive, credit negative (ADR 1).
+
+Every movement at the gateway becomes exactly one entry. Holds are memo lines; a capture releases the hold in its own entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ledger import chart
+from ledger.chart import AccountRef
+from ledger.drafts import EntryDraft, PostingDraft, credit, debit
+from ledger.money import Money
+from payments.decisions import Posting
+
+SUSPENSE, OVERPAYMENTS = chart.SUSPENSE.code, chart.OVERPAYMENTS.code
+HELD_ON = {Posting.SUSPENSE: SUSPENSE, Posting.OVERPAYMENT: OVERPAYMENTS, Posting.SUSPENSE_OUT: SUSPENSE}
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What `entry_for` needs beside the money. `hold` is what is still held of the transaction; `asked` what a refund
+    reserved; `held_on` the account of the review whose money goes back; `reserved` whether 2030 holds a refund for it."""
+
+    source_key: str
+    subject: str
+    description: str
+    occurred_at: datetime
+    gateway: str
+    match_key: str
+    actor: str = ""
+    hold: Money | None = None
+    asked: Money | None = None
+    held_on: str = SUSPENSE
+
+
+def receivable(gateway: str, currency: str) -> AccountRef:
+    return AccountRef(chart.GATEWAY_RECEIVABLE.code, currency, gateway=gateway)
+
+
+def held(code: str, gateway: str, currency: str) -> AccountRef:
+    """Suspense is kept per gateway, overpayments per currency."""
+    return AccountRef(code, currency, gateway=gateway if code == SUSPENSE else "")
+
+
+def sales(currency: str) -> AccountRef:
+    return AccountRef(chart.SALES_CLEARING.code, currency)
+
+
+def refunds_payable(gateway: str, currency: str) -> AccountRef:
+    return AccountRef(chart.REFUNDS_PAYABLE.code, currency, gateway=gateway)
+
+
+def entry_for(posting: Posting, money: Money, booking: Booking) -> EntryDraft | None:
+    """The entry that books a decision's money. Returns None only for `Posting.NONE`."""
+    if posting == Posting.NONE:
+        return None
+    lines = _MONEY_LINES[posting](money, booking)
+    return _draft(booking, lines)
+
+
+def _draft(booking: Booking, lines: list[PostingDraft]) -> EntryDraft:
+    return EntryDraft(
+        source_key=booking.source_key,
+        subject=booking.subject,
+        occurred_at=booking.occurred_at,
+        description=booking.description,
+        postings=tuple(lines),
+        actor=booking.actor,
+    )
+
+
+def _transfer(to: AccountRef, of: AccountRef, money: Money, booking: Booking) -> list[PostingDraft]:
+    """Debit one account, credit the other; a negative amount (a restated movement) swaps them."""
+    if money.amount_minor < 0:
+        to, of, money = of, to, -money
+    return [debit(to, money, match_key=booking.match_key), credit(of, money, match_key=booking.match_key)]
+
+
+def _memo(money: Money, booking: Booking) -> list[PostingDraft]:
+    holds = AccountRef(chart.HOLDS.code, money.currency, gateway=booking.gateway)
+    contra = AccountRef(chart.HOLDS_CONTRA.code, money.currency, gateway=booking.gateway)
+    return _transfer(holds, contra, money, booking)
+
+
+def _release(booking: Booking) -> list[PostingDraft]:
+    if booking.hold is None or booking.hold.is_zero:
+        return []
+    return _memo(-booking.hold, booking)
+
+
+def _capture(money: Money, b: Booking) -> list[PostingDraft]:
+    return _transfer(receivable(b.gateway, money.currency), sales(money.currency), money, b) + _release(b)
+
+
+def _into_held(code: str, money: Money, b: Booking) -> list[PostingDraft]:
+    to = held(code, b.gateway, money.currency)
+    return _transfer(receivable(b.gateway, money.currency), to, money, b) + _release(b)
+
+
+def _refund(money: Money, b: Booking) -> list[PostingDraft]:
+    """The reserved sum leaves 2030; what the gateway sent beyond or short of it waits in suspense."""
+    asked = b.asked if b.asked is not None and b.asked.currency == money.currency else money
+    lines = _transfer(refunds_payable(b.gateway, money.currency), receivable(b.gateway, money.currency), asked, b)
+    if money == asked:
+        return lines
+    difference = money - asked
+    return lines + _transfer(
+        held(SUSPENSE, b.gateway, money.currency), receivable(b.gateway, money.currency), difference, b
+    )
+
+
+def _out_of(code: str, money: Money, b: Booking) -> list[PostingDraft]:
+    return _transfer(held(code, b.gateway, money.currency), receivable(b.gateway, money.currency), money, b)
+
+
+def _refund_external(money: Money, b: Booking) -> list[PostingDraft]:
+    return _transfer(sales(money.currency), receivable(b.gateway, money.currency), money, b)
+
+
+def _refund_freed(money: Money, b: Booking) -> list[PostingDraft]:
+    back_to = held(b.held_on, b.gateway, money.currency) if b.held_on else sales(money.currency)
+    return _transfer(refunds_payable(b.gateway, money.currency), back_to, money, b)
+
+
+_MONEY_LINES = {
+    Posting.HOLD: _memo,
+    Posting.HOLD_AND_RELEASE: lambda money, b: _memo(money, b) + _memo(-money, b),
+    Posting.HOLD_RELEASE: lambda money, b: _memo(-(b.hold or money), b),
+    Posting.CAPTURE: _capture,
+    Posting.SUSPENSE: lambda money, b: _into_held(SUSPENSE, money, b),
+    Posting.OVERPAYMENT: lambda money, b: _into_held(OVERPAYMENTS, money, b),
+    Posting.REFUND: _refund,
+    Posting.REFUND_EXTERNAL: _refund_external,
+    Posting.HELD_OUT: lambda money, b: _out_of(b.held_on, money, b),
+    Posting.SUSPENSE_OUT: lambda money, b: _out_of(SUSPENSE, money, b),
+    Posting.REFUND_FREED: _refund_freed,
+}
+
+
+def refund_reserved(money: Money, booking: Booking, *, from_held: str = "") -> EntryDraft:
+    """A refund was approved: what was sales (or money under review) is owed back."""
+    source = held(from_held, booking.gateway, money.currency) if from_held else sales(money.currency)
+    return _draft(booking, _transfer(source, refunds_payable(booking.gateway, money.currency), money, booking))
+
+
+def held_applied(money: Money, booking: Booking) -> EntryDraft:
+    """Money under review pays a payment after all."""
+    return _draft(
+        booking,
+        _transfer(held(booking.held_on, booking.gateway, money.currency), sales(money.currency), money, booking),
+    )
+
+
+def held_to_wallet(money: Money, booking: Booking, *, customer: str) -> EntryDraft:
+    """Money under review becomes the customer's balance."""
+    wallet = AccountRef(chart.WALLET.code, money.currency, customer=customer)
+    return _draft(
+        booking, _transfer(held(booking.held_on, booking.gateway, money.currency), wallet, money, booking)
+    )

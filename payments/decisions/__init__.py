@@ -1,0 +1,40 @@
+"""What follows from a fact? `decide(snapshot, fact)`: pure and total. It reads no clock and no table, and changes nothing.
+
+It asks in this order: test mode, novelty, subject, money, state. A contradiction, or anything that would move a machine
+backwards, is *ask*: the gateway is looked up first. Money that moved is booked whatever is decided.
+"""
+
+from __future__ import annotations
+
+from payments.decisions.money import decide_authorisation, decide_capture, decide_nobodys, decide_restated
+from payments.decisions.outcomes import DUPLICATE_OF_OTHER, NOT_PENDING_SETTLEMENT, decide_outcome
+from payments.decisions.process import decide_process, decide_test_mode
+from payments.decisions.returns import decide_refund, decide_void
+from payments.decisions.verdict import Decision, Posting, Verdict, no_op
+from payments.facts import MONEY_KINDS, OUTCOME_KINDS, Fact, FactKind, Snapshot
+
+__all__ = ["DUPLICATE_OF_OTHER", "NOT_PENDING_SETTLEMENT", "Decision", "Posting", "Verdict", "decide"]
+
+_BY_MONEY = {
+    FactKind.AUTHORISATION: decide_authorisation,
+    FactKind.CAPTURE: decide_capture,
+    FactKind.VOID: decide_void,
+    FactKind.REFUND: decide_refund,
+}
+
+
+def decide(snapshot: Snapshot, fact: Fact) -> Decision:
+    """The one answer to a fact. Raises nothing for any snapshot; a money kind must carry `money`."""
+    if fact.kind in OUTCOME_KINDS:
+        return decide_outcome(snapshot, fact)
+    if fact.kind not in MONEY_KINDS:
+        return decide_process(snapshot, fact)
+    if fact.test_mode and snapshot.account_live:
+        return decide_test_mode(snapshot, fact)
+    if snapshot.known_money is not None:
+        if snapshot.known_money == fact.money:
+            return no_op("This movement is already known, with this amount.")
+        return decide_restated(snapshot, fact)
+    if snapshot.payment_state is None:
+        return decide_nobodys(snapshot, fact)
+    return _BY_MONEY[fact.kind](snapshot, fact)

@@ -1,0 +1,144 @@
+"""What follows from a call that took no money, or whose end nobody saw? Pure."""
+
+from __future__ import annotations
+
+from payments.decisions.verdict import Decision, Posting, Verdict, ask, no_op
+from payments.facts import Fact, FactKind, Snapshot
+from payments.states import (
+    COLLECTING,
+    OPEN_OPERATION_STATES,
+    AttemptState,
+    OperationKind,
+    OperationState,
+    PaymentState,
+    RefundState,
+    ReviewKind,
+    Source,
+)
+
+S, O = PaymentState, OperationState
+_NEVER_HAPPENED = frozenset({FactKind.NOT_SENT, FactKind.ABSENT})
+NOT_PENDING_SETTLEMENT = "300:not_pending_settlement"  # NMI: a void came after settlement; the refund is the means then
+DUPLICATE_OF_OTHER = "duplicate_of_other"  # our reference is unknown there, and the named transaction is another payment's
+
+
+def decide_outcome(s: Snapshot, fact: Fact) -> Decision:
+    """An operation ended without money, or its end is unknown."""
+    if s.payment_state is None:
+        return Decision(Verdict.PARK, "No payment of ours is known for it yet.") if not s.orphan_due else no_op(
+            "No payment of ours, and no money moved."
+        )
+    if s.operation_state is None:
+        return no_op("No operation of ours asked for it, and no money moved.")
+    if s.operation_state not in OPEN_OPERATION_STATES:
+        return _about_an_ended_operation(s, fact)
+    if fact.kind == FactKind.UNKNOWN:
+        return _unknown(s, fact)
+    if fact.kind == FactKind.EXHAUSTED:
+        return Decision(
+            Verdict.REVIEW,
+            "The gateway answered every look-up and none of them decides: somebody has to look.",
+            review=ReviewKind.LOOKUP_EXHAUSTED,
+        )
+    if fact.kind == FactKind.DUPLICATE:
+        return Decision(
+            Verdict.ASK,
+            "The gateway calls it a duplicate: our own reference is looked up before anything else.",
+            operation_to=O.UNKNOWN if s.operation_state == O.SENT else None,
+        )
+    return _ended_without_money(s, fact)
+
+
+def _about_an_ended_operation(s: Snapshot, fact: Fact) -> Decision:
+    refused = fact.kind in {FactKind.DECLINED, FactKind.NOT_SENT, FactKind.ABSENT}
+    if s.operation_state == O.SUCCEEDED and refused and fact.source != Source.LOOK_UP:
+        return ask(f"The {fact.source} says {fact.kind}, yet the operation succeeded: the gateway is asked.")
+    return no_op(f"The operation had already {s.operation_state}.")
+
+
+def _unknown(s: Snapshot, fact: Fact) -> Decision:
+    if s.operation_state != O.SENT:
+        return no_op("Its outcome is already being looked up.")
+    return Decision(
+        Verdict.APPLY,
+        "No usable answer came, and it may have been processed: only a look-up can tell." + _said(fact),
+        operation_to=O.UNKNOWN,
+        refund_to=RefundState.UNKNOWN if s.operation_has_refund else None,
+    )
+
+
+def _said(fact: Fact) -> str:
+    return f" ({fact.message})" if fact.message else ""
+
+
+def _ended_without_money(s: Snapshot, fact: Fact) -> Decision:
+    if s.operation_has_refund:
+        return _refund_refused(s, fact)
+    if s.operation_kind in COLLECTING:
+        return _collecting_refused(s, fact)
+    if s.operation_kind == OperationKind.CAPTURE:
+        return Decision(
+            Verdict.REVIEW,
+            f"The capture did not happen: {_why(fact)}. The hold lives on.",
+            operation_to=_ended_as(fact),
+            review=ReviewKind.CAPTURE_FAILED,
+        )
+    if fact.kind in _NEVER_HAPPENED:
+        return Decision(Verdict.APPLY, f"The void did not happen: {_why(fact)}. It is asked again.", operation_to=O.FAILED)
+    return Decision(
+        Verdict.REVIEW,
+        f"The gateway refused the void: {_why(fact)}.",
+        operation_to=O.DECLINED,
+        review=ReviewKind.VOID_FAILED,
+    )
+
+
+def _ended_as(fact: Fact) -> OperationState:
+    return O.FAILED if fact.kind in _NEVER_HAPPENED else O.DECLINED
+
+
+def _why(fact: Fact) -> str:
+    if fact.kind == FactKind.ABSENT:
+        return "the gateway provably never got it"
+    return fact.message or fact.code or str(fact.kind).replace("_", " ")
+
+
+def _collecting_refused(s: Snapshot, fact: Fact) -> Decision:
+    never = fact.kind in _NEVER_HAPPENED
+    attempt_to = AttemptState.FAILED if never else AttemptState.DECLINED
+    if fact.code == DUPLICATE_OF_OTHER:
+        return Decision(
+            Verdict.REVIEW,
+            "The gateway took it for a duplicate of another payment and refused; nothing was taken.",
+            attempt_to=attempt_to,
+            operation_to=O.DECLINED,
+            review=ReviewKind.DUPLICATE_OF_OTHER_PAYMENT,
+        )
+    payment_to = S.CANCELLED if s.cancel_requested else S.FAILED
+    ends = s.payment_state == S.PENDING and s.attempt_is_current
+    return Decision(
+        Verdict.APPLY,
+        f"Nothing was taken: {_why(fact)}.",
+        payment_to=payment_to if ends else None,
+        attempt_to=attempt_to if s.attempt_state == AttemptState.OPEN else None,
+        operation_to=_ended_as(fact),
+    )
+
+
+def _refund_refused(s: Snapshot, fact: Fact) -> Decision:
+    """What never happened, or came too late for a void, is tried again; a refusal for good frees the reserved money."""
+    if fact.kind in _NEVER_HAPPENED or (s.operation_kind == OperationKind.VOID and fact.code == NOT_PENDING_SETTLEMENT):
+        return Decision(
+            Verdict.APPLY,
+            f"The refund has not happened yet: {_why(fact)}. It is tried again.",
+            operation_to=_ended_as(fact),
+            refund_to=RefundState.WAITING,
+        )
+    return Decision(
+        Verdict.REVIEW,
+        f"The gateway refused the refund: {_why(fact)}. The money stays with us.",
+        operation_to=O.DECLINED,
+        refund_to=RefundState.FAILED,
+        posting=Posting.REFUND_FREED,
+        review=ReviewKind.REFUND_FAILED,
+    )

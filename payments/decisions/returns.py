@@ -1,0 +1,145 @@
+"""What follows from money going back? Voids and refunds, ours and those made elsewhere. Pure."""
+
+from __future__ import annotations
+
+from payments.decisions.verdict import Decision, Posting, Verdict, ask
+from payments.facts import Fact, Snapshot
+from payments.states import (
+    PAID_STATES,
+    AttemptState,
+    OperationState,
+    PaymentState,
+    RefundState,
+    ReviewKind,
+    Source,
+)
+
+S = PaymentState
+_RETURNS_FROM = PAID_STATES | {S.PARTIALLY_PAID}
+
+
+def decide_void(s: Snapshot, fact: Fact) -> Decision:
+    """A transaction was undone before settlement: a hold was released, or captured money given back whole."""
+    if s.operation_has_refund:
+        return _our_refund(s, fact)
+    if _covers(s, fact):
+        return _held_money_went_back(AttemptState.VOIDED)
+    if s.hold is not None and not s.hold.is_zero:
+        return _release(s)
+    if _captured_left(s, fact) is not None:
+        return _captured_money_went_back(s, fact)
+    if fact.source != Source.LOOK_UP:
+        return ask("The gateway voided something we hold no money for: it is asked what came before.")
+    return Decision(
+        Verdict.APPLY,
+        "The gateway voided a transaction that had taken nothing we know of.",
+        payment_to=S.CANCELLED if s.payment_state == S.PENDING and s.attempt_is_current else None,
+        attempt_to=_void_if_live(s),
+        operation_to=OperationState.SUCCEEDED,
+        posting=Posting.HOLD_AND_RELEASE,
+    )
+
+
+def _void_if_live(s: Snapshot) -> AttemptState | None:
+    live = {AttemptState.OPEN, AttemptState.AUTHORISED, AttemptState.CAPTURED}
+    return AttemptState.VOIDED if s.attempt_state in live else None
+
+
+def _release(s: Snapshot) -> Decision:
+    ends_payment = s.payment_state == S.AUTHORISED and s.attempt_is_current
+    return Decision(
+        Verdict.APPLY,
+        "The hold is released at the gateway" + ("; nothing was taken." if ends_payment else "."),
+        payment_to=S.CANCELLED if ends_payment else None,
+        attempt_to=_void_if_live(s),
+        operation_to=OperationState.SUCCEEDED,
+        posting=Posting.HOLD_RELEASE,
+    )
+
+
+def _covers(s: Snapshot, fact: Fact) -> bool:
+    """Is this the money that an open review holds of the same transaction?"""
+    if s.held is None or fact.money is None or s.held.currency != fact.money.currency:
+        return False
+    return s.held.amount_minor >= fact.money.amount_minor > 0
+
+
+def _held_money_went_back(attempt_to: AttemptState | None) -> Decision:
+    return Decision(
+        Verdict.APPLY,
+        "The money under review went back at the gateway.",
+        attempt_to=attempt_to,
+        operation_to=OperationState.SUCCEEDED,
+        posting=Posting.HELD_OUT,
+    )
+
+
+def _captured_left(s: Snapshot, fact: Fact) -> int | None:
+    """Minor units of captured money not yet gone back; None if there is none to speak of in this currency."""
+    if s.captured is None or fact.money is None or s.captured.currency != fact.money.currency:
+        return None
+    left = s.captured.amount_minor - (s.refunded.amount_minor if s.refunded else 0)
+    return left if left > 0 else None
+
+
+def _captured_money_went_back(s: Snapshot, fact: Fact) -> Decision:
+    left = _captured_left(s, fact)
+    assert fact.money is not None
+    if left is None or s.payment_state not in _RETURNS_FROM:
+        return _beyond_cap(f"{fact.money} went back, and the payment has nothing to give.")
+    if fact.money.amount_minor > left:
+        return _beyond_cap(f"{fact.money} went back, more than was left of what had been captured.")
+    return Decision(
+        Verdict.APPLY,
+        f"{fact.money} went back at the gateway, not on our request.",
+        payment_to=S.REFUNDED if fact.money.amount_minor == left else None,
+        attempt_to=None,
+        operation_to=OperationState.SUCCEEDED,
+        posting=Posting.REFUND_EXTERNAL,
+    )
+
+
+def _beyond_cap(because: str) -> Decision:
+    return Decision(
+        Verdict.REVIEW,
+        because,
+        operation_to=OperationState.SUCCEEDED,
+        posting=Posting.SUSPENSE_OUT,
+        review=ReviewKind.REFUND_BEYOND_CAP,
+    )
+
+
+def decide_refund(s: Snapshot, fact: Fact) -> Decision:
+    """Money went back by a refund."""
+    if s.operation_has_refund:
+        return _our_refund(s, fact)
+    if s.due is not None and fact.money is not None and fact.money.currency != s.due.currency and not _covers(s, fact):
+        return Decision(
+            Verdict.REVIEW,
+            f"{fact.money} went back; the payment is in {s.due.currency}.",
+            posting=Posting.SUSPENSE_OUT,
+            review=ReviewKind.CURRENCY_MISMATCH,
+        )
+    if s.refund_open:
+        return Decision(Verdict.PARK, "A refund of ours is on its way: this may be its money. Parked until that has ended.")
+    if _covers(s, fact):
+        return _held_money_went_back(None)
+    if s.payment_state not in _RETURNS_FROM and fact.source != Source.LOOK_UP:
+        return ask(f"The gateway refunded a payment that is {s.payment_state}: it is asked what came before.")
+    return _captured_money_went_back(s, fact)
+
+
+def _our_refund(s: Snapshot, fact: Fact) -> Decision:
+    """The movement of a refund we asked for, by void or refund; judged against what was asked."""
+    differs = s.asked is not None and fact.money != s.asked
+    left = _captured_left(s, fact)
+    done = left is not None and fact.money is not None and fact.money.amount_minor >= left
+    return Decision(
+        Verdict.REVIEW if differs else Verdict.APPLY,
+        f"{fact.money} went back to the payer" + (f"; {s.asked} was asked." if differs else "."),
+        payment_to=S.REFUNDED if done and s.payment_state in _RETURNS_FROM else None,
+        operation_to=OperationState.SUCCEEDED,
+        refund_to=RefundState.SUCCEEDED,
+        posting=Posting.REFUND,
+        review=ReviewKind.AMOUNT_MISMATCH if differs else None,
+    )

@@ -1,0 +1,59 @@
+"""What can a decision say? `Decision` and its parts: frozen values that `record_fact` carries out to the letter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from payments.states import AttemptState, OperationState, PaymentState, RefundState, ReviewKind
+
+
+class Verdict(StrEnum):
+    APPLY = "apply"  # do what the decision names
+    NO_OP = "no_op"  # known already, or nothing to do, because…
+    ASK = "ask"  # look up at the gateway first, then decide on that
+    REVIEW = "review"  # booked, and a person says what it is for
+    PARK = "park"  # keep until we know more
+
+
+class Posting(StrEnum):
+    """By which entry is the money of a fact booked? `accounting.entry_for` knows the accounts."""
+
+    NONE = "none"
+    HOLD = "hold"  # memo: the gateway holds it
+    HOLD_AND_RELEASE = "hold_and_release"  # memo: a hold we hear of after its end
+    HOLD_RELEASE = "hold_release"  # memo: what was held is free
+    CAPTURE = "capture"  # receivable from the gateway against sales
+    SUSPENSE = "suspense"  # receivable against suspense, a review says what it is for
+    OVERPAYMENT = "overpayment"  # receivable against what we owe the payer
+    REFUND = "refund"  # a reserved refund went out
+    REFUND_EXTERNAL = "refund_external"  # captured money went back, not by us
+    HELD_OUT = "held_out"  # money under review went back at the gateway
+    SUSPENSE_OUT = "suspense_out"  # money went back that we never knew to have
+    REFUND_FREED = "refund_freed"  # a reserved refund was refused for good
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One answer. `because` is a sentence for people. `restates` books only the difference to what we knew."""
+
+    verdict: Verdict
+    because: str
+    payment_to: PaymentState | None = None
+    attempt_to: AttemptState | None = None
+    operation_to: OperationState | None = None
+    refund_to: RefundState | None = None
+    posting: Posting = Posting.NONE
+    review: ReviewKind | None = None
+    restates: bool = False
+    late: bool = False
+    cancel_requested: bool = False
+    settles_movement: bool = False
+
+
+def no_op(because: str) -> Decision:
+    return Decision(Verdict.NO_OP, because)
+
+
+def ask(because: str) -> Decision:
+    return Decision(Verdict.ASK, because)

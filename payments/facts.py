@@ -1,0 +1,124 @@
+"""What has been said to us? `Fact` and `Snapshot`: frozen values that gateways speak and decisions read. No behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from ledger.money import Money
+from payments.states import (
+    AttemptState,
+    Certainty,
+    FailureClass,
+    OperationKind,
+    OperationState,
+    PaymentState,
+    Source,
+)
+
+
+class FactKind(StrEnum):
+    """The kinds of statement. Money kinds carry an amount and become a movement; outcome kinds close an operation."""
+
+    # money at the gateway
+    AUTHORISATION = "authorisation"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+    # the outcome of one operation, without money
+    DECLINED = "declined"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+    EXHAUSTED = "exhausted"
+    DUPLICATE = "duplicate"
+    # what the gateway says of an earlier movement
+    SETTLED = "settled"
+    HOLD_LAPSED = "hold_lapsed"
+    # our own clock, services and people
+    CHECKS_PASSED = "checks_passed"
+    NO_ROUTE = "no_route"
+    ATTEMPT_OPENED = "attempt_opened"
+    CANCEL_ASKED = "cancel_asked"
+    CAPTURE_ASKED = "capture_asked"
+    REFUND_ASKED = "refund_asked"
+    REVIEW_DECIDED = "review_decided"
+    REVIEW_OPENED = "review_opened"
+    EXPIRY_DUE = "expiry_due"
+
+
+MONEY_KINDS = frozenset({FactKind.AUTHORISATION, FactKind.CAPTURE, FactKind.VOID, FactKind.REFUND})
+OUTCOME_KINDS = frozenset(
+    {
+        FactKind.DECLINED,
+        FactKind.NOT_SENT,
+        FactKind.UNKNOWN,
+        FactKind.ABSENT,
+        FactKind.EXHAUSTED,
+        FactKind.DUPLICATE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One normalised statement by one source about one subject.
+
+    `gateway_id` is the canonical id of the money at the gateway (NMI: the transaction id; the kind is the action);
+    `reference` is our own reference as the gateway echoes it (the attempt's for sale, authorise, capture and void; the
+    refund operation's own for refunds). `original_gateway_id` names the transaction a refund belongs to, where known.
+    `evidence` holds small, redacted, JSON-able facts for the timeline; never a secret, never a card number.
+    """
+
+    kind: FactKind
+    source: Source
+    occurred_at: datetime
+    gateway_id: str = ""
+    reference: str = ""
+    original_gateway_id: str = ""
+    about: OperationKind | None = None  # which operation an outcome kind speaks of, where the source says so
+    money: Money | None = None
+    certainty: Certainty = Certainty.UNKNOWN
+    failure_class: FailureClass | None = None
+    code: str = ""
+    message: str = ""
+    batch_id: str = ""
+    hold_until: datetime | None = None
+    test_mode: bool = False
+    evidence: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything `decide` may know: read under the payment's lock, or empty when no payment of ours is meant.
+
+    Amounts are sums of movements, in the payment's currency. `known_money` is what we already hold for the same
+    movement (account, gateway id, kind) over all revisions; None if it is new. `asked` is what the operation in
+    question requested. `held` is what open reviews hold of this subject's money on 2050 or 2040.
+    """
+
+    payment_state: PaymentState | None = None
+    due: Money | None = None
+    hold: Money | None = None  # what is still held of this transaction; None or zero: nothing
+    captured: Money | None = None
+    refunded: Money | None = None  # refunds and voids of captured money that happened at the gateway
+    attempt_state: AttemptState | None = None
+    attempt_is_current: bool = False
+    same_transaction: bool = True  # the fact's gateway id is the one the attempt already has, or the attempt has none
+    operation_kind: OperationKind | None = None
+    operation_state: OperationState | None = None
+    operation_final: bool = True
+    operation_has_refund: bool = False
+    asked: Money | None = None
+    known_money: Money | None = None
+    held: Money | None = None
+    cancel_requested: bool = False
+    nothing_open: bool = True
+    inside_grace: bool = True
+    sibling_active: bool = False
+    every_capture_settled: bool = False
+    refund_open: bool = False  # an operation that gives money back is planned, sent or unknown
+    account_live: bool = False
+    account_shared: bool = False
+    orphan_due: bool = False  # parked long enough: this is nobody's money

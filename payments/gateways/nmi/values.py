@@ -1,0 +1,90 @@
+"""How does NMI write amounts, dates and flags, and what of its payloads may be kept? Small readers; each refuses what it can not read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from ledger.money import AmountError, Money, UnknownCurrency, minor_digits
+from payments.gateways.errors import Unreadable
+
+# How zero- and three-decimal currencies look on NMI's wire is written nowhere, so none of them is read or sent.
+DECIMALS = 2
+
+# NMI states no life of an authorisation. Seven days is the shortest that the card networks promise a merchant.
+HOLD_DAYS = 7
+
+_STAMP = "%Y%m%d%H%M%S"
+_LONGEST_TEXT = 200
+_CARD_LIKE = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+
+
+def has_two_decimals(currency: str) -> bool:
+    try:
+        return minor_digits(currency) == DECIMALS
+    except UnknownCurrency:
+        return False
+
+
+def money_of(amount: object, currency: object, *, what: str) -> Money:
+    """A positive amount in major units, as NMI writes it. Raises Unreadable; nothing is ever read as zero."""
+    if not isinstance(amount, str) or not isinstance(currency, str) or not currency.strip():
+        raise Unreadable(f"{what}: amount or currency is missing")
+    currency = currency.strip().upper()
+    if not has_two_decimals(currency):
+        raise Unreadable(f"{what}: amounts in {currency[:10]!r} are unconfirmed for NMI")
+    try:
+        money = Money.parse(amount.strip(), currency)
+    except AmountError as wrong:
+        raise Unreadable(f"{what}: {wrong}") from wrong
+    if money.amount_minor <= 0:
+        raise Unreadable(f"{what}: amount {mask(amount)!r} is not above zero")
+    return money
+
+
+def moment_of(stamp: str, *, absent: datetime) -> datetime:
+    """YYYYMMDDhhmmss, believed to be UTC; `absent` where NMI gives none. Raises Unreadable."""
+    if not stamp:
+        return absent
+    # strptime alone would take "2024010112000" apart into a date that nobody wrote.
+    if len(stamp) != 14 or not (stamp.isascii() and stamp.isdigit()):
+        raise Unreadable(f"date {mask(stamp)!r} is not YYYYMMDDhhmmss")
+    try:
+        return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+    except ValueError as wrong:
+        raise Unreadable(f"date {stamp!r} is no date") from wrong
+
+
+def stamp_of(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime(_STAMP)
+
+
+def evidence_of(**facts: object) -> dict[str, object]:
+    """Small, masked and JSON-able; what NMI left empty is left out."""
+    return {name: mask(value) if isinstance(value, str) else value for name, value in facts.items() if value not in ("", None)}
+
+
+def mask(text: str) -> str:
+    """The text without card numbers: any 13 to 19 digits that pass Luhn's test keep their last four."""
+    return _CARD_LIKE.sub(_cut, text.replace("\x00", ""))[:_LONGEST_TEXT]
+
+
+def looks_like_card(text: str) -> bool:
+    return any(_passes_luhn(found.group()) for found in _CARD_LIKE.finditer(text))
+
+
+def text_in(fields: Mapping[str, object], name: str) -> str:
+    """A field as text, blanks cut; empty where it is missing or no text."""
+    value = fields.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _cut(found: re.Match[str]) -> str:
+    return f"****{found.group()[-4:]}" if _passes_luhn(found.group()) else found.group()
+
+
+def _passes_luhn(run: str) -> bool:
+    digits = [int(character) for character in run if character.isdecimal()]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0

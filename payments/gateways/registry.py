@@ -1,0 +1,31 @@
+"""Which adapter speaks to which provider? One table of dotted paths: a new gateway is one line here. It builds adapters, it calls none."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import cast
+
+from payments.gateways.base import Adapter
+from payments.gateways.errors import GatewayError
+
+ADAPTERS: dict[str, str] = {
+    "nmi": "payments.gateways.nmi.Nmi",
+}
+
+
+class UnknownProvider(GatewayError):
+    """A gateway account names a provider that no adapter speaks for."""
+
+    def __init__(self, provider: str) -> None:
+        self.provider = provider
+        super().__init__(f"no adapter for provider {provider!r}; there is one for: {', '.join(sorted(ADAPTERS))}")
+
+
+@cache
+def get_adapter(provider: str) -> Adapter:
+    """The adapter of a provider; it keeps nothing, so one serves all accounts. Raises UnknownProvider."""
+    if provider not in ADAPTERS:
+        raise UnknownProvider(provider)
+    module, _, name = ADAPTERS[provider].rpartition(".")
+    return cast(Adapter, getattr(import_module(module), name)())

@@ -1,0 +1,1 @@
+"""Commands of the payments app; doors like any other: one service call each."""

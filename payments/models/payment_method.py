@@ -1,0 +1,61 @@
+"""What does the payer pay with? Credentials issued by gateways, never a card number."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from payments.models.fsm import public_id_field
+from payments.models.gateway_account import GatewayAccount
+
+
+class Payer(models.Model):
+    """Who pays. Personal data stands here alone, so that it can be erased; ledger and logs hold ids and digests."""
+
+    external_id = models.CharField(max_length=100, blank=True, help_text="The merchant's own id of the payer.")
+    email = models.CharField(max_length=254, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    fingerprint = models.CharField(max_length=64, db_index=True, help_text="Digest of id or e-mail; empty if neither is known.")
+
+    def __str__(self) -> str:
+        return self.name or self.email or self.external_id or "unnamed payer"
+
+
+class PaymentMethod(models.Model):
+    """One way to pay, with one credential per gateway account."""
+
+    class Kind(models.TextChoices):
+        CARD = "card"
+        UPI = "upi"
+        CRYPTO = "crypto"
+        WALLET = "wallet"
+
+    public_id = public_id_field("pm")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    payer = models.ForeignKey(Payer, null=True, on_delete=models.PROTECT, related_name="payment_methods")
+    brand = models.CharField(max_length=20, blank=True)
+    last_four = models.CharField(max_length=4, blank=True)
+    expires_on = models.DateField(null=True, blank=True)
+    fingerprint = models.CharField(max_length=64, blank=True)
+    blocked_at = models.DateTimeField(null=True, blank=True, help_text="Set by a fraud decline; refused everywhere since.")
+    blocked_because = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.brand or self.kind} {'•••• ' + self.last_four if self.last_four else ''}".strip()
+
+
+class Credential(models.Model):
+    """What one gateway account accepts for this method: a single-use token or a reusable vault id. Not shown to people."""
+
+    method = models.ForeignKey(PaymentMethod, on_delete=models.CASCADE, related_name="credentials", db_index=False)
+    gateway_account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="+")
+    token = models.CharField(max_length=255)
+    reusable = models.BooleanField(default=False)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("method", "gateway_account"), name="one_credential_per_method_and_gateway"),
+        )
+
+    def __str__(self) -> str:
+        return f"credential of {self.method_id} at {self.gateway_account_id}"

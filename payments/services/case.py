@@ -1,0 +1,283 @@
+"""Which rows does a fact speak of? Finds them, locks them in the one order (payment, then its children), and builds the
+snapshot that `decide` judges. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from ledger.money import Money
+from payments.facts import MONEY_KINDS, Fact, FactKind, Snapshot
+from payments.models import Attempt, GatewayAccount, Movement, Operation, Payment, Refund, Review
+from payments.states import (
+    OPEN_ATTEMPT_STATES,
+    OPEN_OPERATION_STATES,
+    OPEN_OR_PAID_STATES,
+    AttemptState,
+    MovementKind,
+    OperationKind,
+    OperationState,
+    PaymentState,
+    ReviewState,
+)
+
+_KINDS = {
+    FactKind.AUTHORISATION: (OperationKind.AUTHORISE,),
+    FactKind.CAPTURE: (OperationKind.CAPTURE, OperationKind.SALE),
+    FactKind.VOID: (OperationKind.VOID,),
+    FactKind.REFUND: (OperationKind.REFUND,),
+}
+
+
+@dataclass
+class Case:
+    """The rows around one fact, read under the payment's lock; `payment` None: nobody's money."""
+
+    account: GatewayAccount
+    payment: Payment | None = None
+    attempt: Attempt | None = None
+    operation: Operation | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    movements: list[Movement] = field(default_factory=list)
+    refunds: list[Refund] = field(default_factory=list)
+    reviews: list[Review] = field(default_factory=list)
+
+    @property
+    def current_attempt(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
+
+    def refund_of(self, operation: Operation | None) -> Refund | None:
+        if operation is None or operation.refund_id is None:
+            return None
+        return next(refund for refund in self.refunds if refund.pk == operation.refund_id)
+
+    def of_transaction(self, gateway_id: str, *kinds: MovementKind) -> list[Movement]:
+        """Movements of one gateway transaction at this account, oldest first."""
+        return [m for m in self.movements if gateway_id and m.gateway_id == gateway_id and m.kind in kinds]
+
+
+def find_payment_id(fact: Fact, account_id: int, operation_id: int | None = None) -> int | None:
+    """The payment a fact speaks of, without a lock: by operation, our reference, the gateway's id, or the original's."""
+    if operation_id is not None:
+        return Operation.objects.values_list("payment_id", flat=True).get(pk=operation_id)
+    if fact.reference:
+        for rows in (Operation.objects, Attempt.objects):
+            found = rows.filter(gateway_account_id=account_id, reference=fact.reference).values_list("payment_id", flat=True)
+            if found:
+                return found[0]
+    for gateway_id in filter(None, (fact.gateway_id, fact.original_gateway_id)):
+        for rows in (Attempt.objects, Movement.objects.exclude(payment=None)):
+            found = rows.filter(gateway_account_id=account_id, gateway_id=gateway_id).values_list("payment_id", flat=True)
+            if found:
+                return found[0]
+    return None
+
+
+def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> Case:
+    """The case of a fact, locked. Must run inside a transaction."""
+    payment_id = find_payment_id(fact, account_id, operation_id)
+    account = GatewayAccount.objects.get(pk=account_id)
+    if payment_id is None:
+        _lock_transaction(account_id, fact.gateway_id)
+        return Case(
+            account=account,
+            movements=list(Movement.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id).order_by("id")),
+            reviews=_open_reviews(Review.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id)),
+        )
+    case = lock_payment(payment_id, account)
+    case.operation, case.attempt = _subject(case, fact, operation_id)
+    return case
+
+
+def lock_payment(payment_id: int, account: GatewayAccount | None = None) -> Case:
+    """Everything of one payment, locked by its payment row."""
+    payment = Payment.objects.select_for_update().get(pk=payment_id)
+    attempts = list(payment.attempts.order_by("number"))
+    if account is None and attempts:
+        account = GatewayAccount.objects.get(pk=attempts[-1].gateway_account_id)
+    return Case(
+        account=account or GatewayAccount(),
+        payment=payment,
+        attempt=attempts[-1] if attempts else None,
+        attempts=attempts,
+        operations=list(payment.operations.order_by("id")),
+        movements=list(payment.movements.order_by("id")),
+        refunds=list(payment.refunds.order_by("id")),
+        reviews=_open_reviews(Review.objects.filter(payment=payment)),
+    )
+
+
+def _open_reviews(reviews: Iterable[Review]) -> list[Review]:
+    return [review for review in reviews if review.state == ReviewState.OPEN]
+
+
+def _lock_transaction(account_id: int, gateway_id: str) -> None:
+    """Nobody's money has no payment row to lock: one advisory lock a gateway transaction stands in."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [account_id, gateway_id])
+
+
+def _subject(case: Case, fact: Fact, operation_id: int | None) -> tuple[Operation | None, Attempt | None]:
+    operation = _operation(case, fact, operation_id)
+    attempt_id = operation.attempt_id if operation else None
+    for attempt in reversed(case.attempts):
+        if attempt.pk == attempt_id or (attempt_id is None and _is_of(attempt, fact)):
+            return operation or _of_attempt(case, attempt, fact), attempt
+    for movement in case.movements:
+        if movement.gateway_id in {fact.gateway_id, fact.original_gateway_id}:
+            found = next((a for a in case.attempts if a.pk == movement.attempt_id), None)
+            return (_of_attempt(case, found, fact) if found else None), found
+    return None, case.current_attempt
+
+
+def _is_of(attempt: Attempt, fact: Fact) -> bool:
+    if fact.reference and attempt.reference == fact.reference:
+        return True
+    return bool(attempt.gateway_id) and attempt.gateway_id in {fact.gateway_id, fact.original_gateway_id}
+
+
+def _operation(case: Case, fact: Fact, operation_id: int | None) -> Operation | None:
+    """The operation by its own id, or a refund by its own reference; the attempt's reference names several."""
+    for operation in case.operations:
+        if operation.pk == operation_id:
+            return operation
+        by_reference = operation.reference == fact.reference and operation.kind == OperationKind.REFUND
+        if operation_id is None and fact.reference and by_reference:
+            return operation
+    return None
+
+
+def _of_attempt(case: Case, attempt: Attempt, fact: Fact) -> Operation | None:
+    """The latest operation of the fact's kind that has been sent; an open one first."""
+    if fact.kind == FactKind.REFUND:
+        return None  # a refund of ours is known by its own reference
+    kinds = _KINDS.get(fact.kind) or ((fact.about,) if fact.about else ())
+    mine = [o for o in case.operations if o.attempt_id == attempt.pk and o.state != OperationState.PLANNED]
+    if fact.kind not in MONEY_KINDS and not kinds:
+        kinds = tuple(OperationKind(o.kind) for o in mine if o.state in OPEN_OPERATION_STATES)
+    for kind in kinds:
+        of_kind = sorted((o for o in mine if o.kind == kind), key=lambda o: (o.state in OPEN_OPERATION_STATES, o.pk))
+        if of_kind:
+            return of_kind[-1]
+    return None
+
+
+def nothing_open(case: Case) -> bool:
+    """The one guard: no attempt of this payment may have taken or can still take money.
+
+    It bars retry, failover, cancel, expiry and write-off alike.
+    """
+    return not any(a.state in OPEN_ATTEMPT_STATES for a in case.attempts) and not any(
+        o.state in OPEN_OPERATION_STATES for o in case.operations
+    )
+
+
+def total(movements: Iterable[Movement], currency: str) -> Money:
+    return Money(sum(m.amount_minor for m in movements if m.currency == currency), currency)
+
+
+def captured_money(case: Case) -> Money:
+    """What counts as paid, in the payment's currency: a sum of movements."""
+    assert case.payment is not None
+    rows = [m for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts]
+    return total(rows, case.payment.currency)
+
+
+def returned_money(case: Case) -> Money:
+    """What has gone back of captured money, by refund or void."""
+    assert case.payment is not None
+    rows = [
+        m
+        for m in case.movements
+        if m.counts and (m.kind == MovementKind.REFUND or (m.kind == MovementKind.VOID and m.of_captured_money))
+    ]
+    return total(rows, case.payment.currency)
+
+
+def known_money(case: Case, gateway_id: str, *kinds: MovementKind) -> Money | None:
+    """What is booked of one movement over all revisions; a restated currency leaves the older one at zero."""
+    rows = case.of_transaction(gateway_id, *kinds)
+    sums = [total(rows, currency) for currency in dict.fromkeys(m.currency for m in rows)]
+    return next((money for money in sums if not money.is_zero), sums[-1] if sums else None)
+
+
+def held_hold(case: Case, gateway_id: str) -> Money | None:
+    """What the gateway still holds of one transaction, by our books."""
+    rows = [m for m in case.of_transaction(gateway_id, MovementKind.AUTHORISATION) if m.released_at is None]
+    return total(rows, rows[0].currency) if rows else None
+
+
+def reviews_holding(case: Case, fact: Fact) -> list[Review]:
+    """Open reviews that hold money of the fact's transaction."""
+    ids = {fact.gateway_id, fact.original_gateway_id} - {""}
+    return [r for r in case.reviews if r.held_on and r.gateway_id in ids and r.held_minor > 0]
+
+
+def _sibling_active(payment: Payment) -> bool:
+    states = [state.value for state in OPEN_OR_PAID_STATES]
+    return Payment.objects.filter(reference=payment.reference, state__in=states).exclude(pk=payment.pk).exists()
+
+
+def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot:
+    """What `decide` may know about the case."""
+    kinds = (
+        (MovementKind.CAPTURE, MovementKind.REFUND) if fact.kind == FactKind.SETTLED else (_movement_kind(fact),)
+    )
+    holding = reviews_holding(case, fact)
+    base = Snapshot(
+        known_money=known_money(case, fact.gateway_id, *filter(None, kinds)),
+        hold=held_hold(case, fact.gateway_id),
+        held=holding[0].held if holding else None,
+        account_live=case.account.live,
+        account_shared=case.account.shared,
+        orphan_due=orphan_due,
+    )
+    if case.payment is None:
+        return base
+    return _with_payment(base, case, case.payment, fact)
+
+
+def _movement_kind(fact: Fact) -> MovementKind | None:
+    return MovementKind(fact.kind.value) if fact.kind in MONEY_KINDS else None
+
+
+def _with_payment(base: Snapshot, case: Case, payment: Payment, fact: Fact) -> Snapshot:
+    operation, attempt = case.operation, case.attempt
+    grace_ends = payment.expires_at + timedelta(seconds=case.account.grace_seconds or 0)
+    return replace(
+        base,
+        payment_state=PaymentState(payment.state),
+        due=payment.money,
+        captured=captured_money(case),
+        refunded=returned_money(case),
+        attempt_state=AttemptState(attempt.state) if attempt else None,
+        attempt_is_current=attempt is not None and attempt is case.current_attempt,
+        same_transaction=attempt is not None and attempt.gateway_id in {"", fact.gateway_id},
+        operation_kind=OperationKind(operation.kind) if operation else None,
+        operation_state=OperationState(operation.state) if operation else None,
+        operation_final=operation.final if operation else True,
+        operation_has_refund=operation is not None and operation.refund_id is not None,
+        asked=operation.money if operation else None,
+        cancel_requested=payment.cancel_requested_at is not None,
+        nothing_open=nothing_open(case),
+        inside_grace=fact.occurred_at <= grace_ends,
+        sibling_active=_sibling_active(payment),
+        every_capture_settled=_others_settled(case, fact.gateway_id),
+        refund_open=any(
+            o.state in OPEN_OPERATION_STATES and o.refund_id is not None and o is not operation for o in case.operations
+        ),
+    )
+
+
+def _others_settled(case: Case, gateway_id: str) -> bool:
+    captures = [m for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts]
+    return bool(captures) and all(m.settled_at or m.gateway_id == gateway_id for m in captures)
+
+
+def movement_time(fact: Fact, now: datetime) -> datetime:
+    """When it happened by the gateway's word, but never later than we know of it."""
+    return min(fact.occurred_at, now)

@@ -1,0 +1,372 @@
+"""How is a decision carried out? Movement, entry, machines, review, refund: all inside the caller's transaction, under the
+payment's lock. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ledger.money import Money
+from ledger.services import post_entries
+from payments.accounting import HELD_ON, SUSPENSE, Booking, entry_for
+from payments.decisions import Decision, Posting
+from payments.facts import MONEY_KINDS, Fact, FactKind
+from payments.models import Attempt, Movement, Operation, Payment, Refund, Review
+from payments.services.case import Case, held_hold, known_money, movement_time, reviews_holding
+from payments.services.clocks import review_due, set_operation_clock
+from payments.states import (
+    AttemptState,
+    Certainty,
+    MovementKind,
+    OperationState,
+    PaymentState,
+    RefundState,
+    ReviewKind,
+    ReviewState,
+    Waits,
+)
+
+_ENDS_HOLD = frozenset({Posting.HOLD_RELEASE, Posting.CAPTURE, Posting.SUSPENSE, Posting.OVERPAYMENT})
+_GOES_BACK = frozenset({Posting.REFUND, Posting.REFUND_EXTERNAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was written beside the machines."""
+
+    movements: tuple[Movement, ...] = ()
+    entry_source_key: str = ""
+
+
+def carry_out(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: str) -> Done:
+    """Write what the decision names. Idempotent on nothing: `record_fact` has asked for novelty before."""
+    done = _book(case, fact, decision, now=now, actor=actor)
+    if decision.settles_movement:
+        _settle(case, fact, now)
+    _move_operation(case, fact, decision, now)
+    _move_attempt(case, fact, decision)
+    _move_refund(case, fact, decision, now)
+    if decision.review is not None:
+        _open_review(case, fact, decision, now=now)
+    _move_payment(case, fact, decision, now)
+    return done
+
+
+# --- movement and entry -----------------------------------------------------------------------------------------------
+
+
+def _book(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: str) -> Done:
+    if decision.posting == Posting.NONE:
+        return Done()
+    if fact.kind not in MONEY_KINDS:
+        return _book_without_movement(case, fact, decision, now=now, actor=actor)
+    assert fact.money is not None
+    hold = held_hold(case, fact.gateway_id)
+    movements = []
+    for money in _parts(case, fact, decision):
+        movement = _movement(case, fact, decision, money, now)
+        booking = _booking(case, fact, movement.entry_source_key, hold=hold, actor=actor, now=now)
+        draft = entry_for(decision.posting, money, booking)
+        assert draft is not None
+        post_entries([draft], now=now)
+        movement.save()
+        case.movements.append(movement)
+        movements.append(movement)
+    _end_hold(case, fact, decision, now)
+    if decision.posting == Posting.HELD_OUT:
+        _give_back(case, fact, fact.money, now)
+    return Done(tuple(movements), movements[0].entry_source_key)
+
+
+def _parts(case: Case, fact: Fact, decision: Decision) -> list[Money]:
+    """One amount, or for a restated movement the difference: two when the currency itself was restated."""
+    assert fact.money is not None
+    known = known_money(case, fact.gateway_id, MovementKind(fact.kind.value))
+    if not decision.restates or known is None:
+        return [fact.money]
+    if known.currency == fact.money.currency:
+        return [fact.money - known]
+    return [-known, fact.money]
+
+
+def _movement(case: Case, fact: Fact, decision: Decision, money: Money, now: datetime) -> Movement:
+    kind = MovementKind(fact.kind.value)
+    revision = len(case.of_transaction(fact.gateway_id, kind))
+    refund = case.refund_of(case.operation)
+    if decision.posting == Posting.REFUND_EXTERNAL:
+        refund = _external_refund(case, fact, money, now)
+    attempt = case.attempt
+    suffix = f":r{revision}" if revision else ""
+    return Movement(
+        gateway_account=case.account,
+        gateway_id=fact.gateway_id,
+        kind=kind,
+        revision=revision,
+        payment=case.payment,
+        attempt=attempt,
+        operation=case.operation,
+        refund=refund,
+        amount_minor=money.amount_minor,
+        currency=money.currency,
+        of_captured_money=kind == MovementKind.VOID and decision.posting in _GOES_BACK,
+        counts=decision.posting in _GOES_BACK | {Posting.CAPTURE, Posting.HOLD, Posting.HOLD_AND_RELEASE},
+        occurred_at=movement_time(fact, now),
+        posted_at=now,
+        entry_source_key=f"movement:{case.account.slug}:{fact.gateway_id}:{kind}{suffix}",
+        released_at=now if decision.posting == Posting.HOLD_AND_RELEASE else None,
+    )
+
+
+def _external_refund(case: Case, fact: Fact, money: Money, now: datetime) -> Refund:
+    assert case.payment is not None and case.attempt is not None
+    refund = Refund(
+        payment=case.payment,
+        attempt=case.attempt,
+        origin=Refund.Origin.EXTERNAL,
+        amount_minor=money.amount_minor,
+        currency=money.currency,
+        reason=f"{fact.kind} made at the gateway",
+        requested_by="gateway",
+        waits_for=Waits.NOTHING,
+        created_at=now,
+        updated_at=now,
+    )
+    refund.mark_succeeded()
+    refund.save()
+    case.refunds.append(refund)
+    return refund
+
+
+def _booking(case: Case, fact: Fact, source_key: str, *, hold: Money | None, actor: str, now: datetime) -> Booking:
+    payment = case.payment
+    holding = reviews_holding(case, fact)
+    subject = payment.public_id if payment else f"{case.account.slug}:{fact.gateway_id}"
+    return Booking(
+        source_key=source_key,
+        subject=subject,
+        description=f"{fact.kind} {fact.gateway_id}".replace("_", " "),
+        occurred_at=movement_time(fact, now),
+        gateway=case.account.slug,
+        match_key=subject,
+        actor=actor,
+        hold=hold,
+        asked=case.operation.money if case.operation else None,
+        held_on=holding[0].held_on if holding else SUSPENSE,
+    )
+
+
+def _book_without_movement(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: str) -> Done:
+    """A hold that lapsed, or a reserved refund refused for good: booked by their own key, no money moved."""
+    hold = held_hold(case, fact.gateway_id)
+    refund = case.refund_of(case.operation)
+    if decision.posting == Posting.REFUND_FREED:
+        assert refund is not None
+        key, money = f"refund:{refund.public_id}:freed", refund.money
+        held_on = refund.review.held_on if refund.review else ""
+    else:
+        assert case.attempt is not None and hold is not None
+        key, money, held_on = f"hold:{case.attempt.public_id}:{fact.gateway_id}:lapsed", hold, ""
+    booking = _booking(case, fact, key, hold=hold, actor=actor, now=now)
+    booking = Booking(**{**{name: getattr(booking, name) for name in booking.__slots__}, "held_on": held_on})
+    draft = entry_for(decision.posting, money, booking)
+    assert draft is not None
+    post_entries([draft], now=now)
+    _end_hold(case, fact, decision, now)
+    return Done(entry_source_key=key)
+
+
+def _end_hold(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
+    if decision.posting not in _ENDS_HOLD:
+        return
+    for movement in case.of_transaction(fact.gateway_id, MovementKind.AUTHORISATION):
+        if movement.released_at is None:
+            movement.released_at = now
+            movement.save(update_fields=["released_at"])
+    for review in case.reviews:  # a question about a hold that lives no more
+        if review.kind == ReviewKind.LATE_AUTHORISATION and review.gateway_id == fact.gateway_id:
+            _settle_review(review, now, "The hold has ended at the gateway.")
+
+
+def _settle(case: Case, fact: Fact, now: datetime) -> None:
+    for movement in case.of_transaction(fact.gateway_id, MovementKind.CAPTURE, MovementKind.REFUND):
+        if movement.settled_at is None:
+            movement.settled_at, movement.batch_id = movement_time(fact, now), fact.batch_id
+            movement.save(update_fields=["settled_at", "batch_id"])
+
+
+# --- machines ---------------------------------------------------------------------------------------------------------
+
+
+def _move_operation(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
+    operation, target = case.operation, decision.operation_to
+    if operation is None or target is None or operation.state == target:
+        return
+    _OPERATION_MOVES[target](operation)
+    operation.certainty = _certainty(fact, target)
+    operation.failure_class = fact.failure_class or ""
+    operation.code, operation.message = fact.code[:40], fact.message[:300]
+    operation.gateway_id = fact.gateway_id or operation.gateway_id
+    operation.ended_at = None if target == OperationState.UNKNOWN else now
+    set_operation_clock(operation, case.account, now)
+    operation.save()
+    if target != OperationState.UNKNOWN:
+        _answer_reviews(case, operation, now)
+
+
+def _certainty(fact: Fact, target: OperationState) -> Certainty:
+    return {
+        OperationState.SUCCEEDED: Certainty.TAKEN,
+        OperationState.DECLINED: Certainty.REFUSED,
+        OperationState.FAILED: Certainty.NOT_SENT,
+        OperationState.UNKNOWN: Certainty.UNKNOWN,
+    }[target]
+
+
+def _answer_reviews(case: Case, operation: Operation, now: datetime) -> None:
+    """A question whether an operation happened is answered by its outcome."""
+    for review in case.reviews:
+        if review.operation_id == operation.pk and review.kind == ReviewKind.LOOKUP_EXHAUSTED:
+            _settle_review(review, now, f"The operation {operation.state}.")
+
+
+def _settle_review(review: Review, now: datetime, because: str) -> None:
+    if review.state != ReviewState.OPEN:
+        return
+    review.mark_settled()
+    review.decision, review.note, review.decided_at = "settled", because, now
+    review.next_check_at, review.version = None, review.version + 1
+    review.save()
+
+
+def _move_attempt(case: Case, fact: Fact, decision: Decision) -> None:
+    attempt, target = case.attempt, decision.attempt_to
+    if attempt is None:
+        return
+    learns_id = fact.kind in {FactKind.AUTHORISATION, FactKind.CAPTURE} and not attempt.gateway_id and fact.gateway_id
+    if learns_id:
+        attempt.gateway_id = fact.gateway_id
+    moves = target is not None and attempt.state != target
+    if moves:
+        assert target is not None
+        _ATTEMPT_MOVES[target](attempt)
+    if moves or learns_id:
+        attempt.save()
+
+
+def _move_refund(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
+    refund, target = case.refund_of(case.operation), decision.refund_to
+    if refund is None or target is None or refund.state == target:
+        return
+    _REFUND_MOVES[target](refund)
+    refund.updated_at = now
+    refund.waits_because = ""
+    if target == RefundState.WAITING:
+        refund.waits_for, refund.next_check_at = Waits.WORKER, now
+        refund.waits_because = decision.because[:200]
+    elif target == RefundState.UNKNOWN:
+        refund.waits_for, refund.next_check_at = Waits.LOOK_UP, None  # its operation carries the clock
+    else:
+        refund.waits_for, refund.next_check_at = Waits.NOTHING, None
+    refund.save()
+
+
+def _move_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
+    payment, target = case.payment, decision.payment_to
+    if payment is None:
+        return
+    if decision.cancel_requested and payment.cancel_requested_at is None:
+        payment.cancel_requested_at = now
+    payment.late_success = payment.late_success or decision.late
+    if target is None or payment.state == target:
+        return
+    if target == PaymentState.AUTHORISED:
+        payment.mark_authorised(fact.hold_until)
+    else:
+        _PAYMENT_MOVES[target](payment)
+
+
+# --- reviews ----------------------------------------------------------------------------------------------------------
+
+
+def _open_review(case: Case, fact: Fact, decision: Decision, *, now: datetime) -> None:
+    assert decision.review is not None
+    for held_on, money in _held_parts(case, fact, decision) or [("", None)]:
+        review = Review(
+            kind=decision.review,
+            gateway_account=case.account,
+            payment=case.payment,
+            attempt=case.attempt,
+            operation=case.operation,
+            gateway_id=fact.gateway_id,
+            held_on=held_on,
+            held_minor=money.amount_minor if money else 0,
+            currency=money.currency if money else "",
+            because=decision.because[:400],
+            opened_at=now,
+            due_at=review_due(decision.review, now),
+            next_check_at=review_due(decision.review, now),
+        )
+        review.save()
+        case.reviews.append(review)
+
+
+def _held_parts(case: Case, fact: Fact, decision: Decision) -> list[tuple[str, Money]]:
+    """The money a review holds: signed, what came in is positive."""
+    if decision.posting == Posting.REFUND_FREED:
+        refund = case.refund_of(case.operation)
+        return [(refund.review.held_on, refund.money)] if refund and refund.review else []
+    if decision.posting == Posting.REFUND and case.operation and fact.money:
+        return [(SUSPENSE, case.operation.money - fact.money)]
+    if decision.posting not in HELD_ON or fact.money is None:
+        return []
+    sign = -1 if decision.posting == Posting.SUSPENSE_OUT else 1
+    if not decision.restates:
+        return [(HELD_ON[decision.posting], fact.money if sign > 0 else -fact.money)]
+    kind = MovementKind(fact.kind.value)
+    last = case.of_transaction(fact.gateway_id, kind)
+    parts = last[-2:] if len({m.currency for m in last[-2:]}) > 1 else last[-1:]
+    return [(SUSPENSE, m.money if sign > 0 else -m.money) for m in parts]
+
+
+def _give_back(case: Case, fact: Fact, money: Money, now: datetime) -> None:
+    """Money under review went back at the gateway: the review holds that much less, and ends when nothing is left."""
+    review = reviews_holding(case, fact)[0]
+    review.held_minor -= money.amount_minor
+    review.version += 1
+    if review.held_minor == 0:
+        _settle_review(review, now, "The money went back at the gateway.")
+    else:
+        review.save()
+
+
+_OPERATION_MOVES: dict[OperationState, Callable[[Operation], None]] = {
+    OperationState.SUCCEEDED: Operation.mark_succeeded,
+    OperationState.DECLINED: Operation.mark_declined,
+    OperationState.FAILED: Operation.mark_failed,
+    OperationState.UNKNOWN: Operation.mark_unknown,
+}
+_ATTEMPT_MOVES: dict[AttemptState, Callable[[Attempt], None]] = {
+    AttemptState.AUTHORISED: Attempt.mark_authorised,
+    AttemptState.CAPTURED: Attempt.mark_captured,
+    AttemptState.DECLINED: Attempt.mark_declined,
+    AttemptState.FAILED: Attempt.mark_failed,
+    AttemptState.VOIDED: Attempt.mark_voided,
+    AttemptState.LAPSED: Attempt.mark_lapsed,
+}
+_REFUND_MOVES: dict[RefundState, Callable[[Refund], None]] = {
+    RefundState.SUCCEEDED: Refund.mark_succeeded,
+    RefundState.FAILED: Refund.mark_failed,
+    RefundState.WAITING: Refund.mark_waiting,
+    RefundState.UNKNOWN: Refund.mark_unknown,
+}
+_PAYMENT_MOVES: dict[PaymentState, Callable[[Payment], None]] = {
+    PaymentState.VALIDATED: Payment.mark_validated,
+    PaymentState.PENDING: Payment.mark_pending,
+    PaymentState.CAPTURED: Payment.mark_captured,
+    PaymentState.SETTLED: Payment.mark_settled,
+    PaymentState.FAILED: Payment.mark_failed,
+    PaymentState.CANCELLED: Payment.mark_cancelled,
+    PaymentState.EXPIRED: Payment.mark_expired,
+    PaymentState.REFUNDED: Payment.mark_refunded,
+}

@@ -1,0 +1,83 @@
+"""Phase 1 of a call: the operation with its key, its reference and its frozen request, written before anything is sent."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from ledger.money import Money
+from payments.gateways.base import Command
+from payments.models import Attempt, Operation, Refund
+from payments.services.case import Case
+from payments.services.clocks import set_operation_clock
+from payments.states import OperationKind
+
+
+def new_reference(prefix: str) -> str:
+    """Our own unique random reference at a gateway; 25 characters, within NMI's orderid."""
+    return f"{prefix}-{secrets.token_hex(11)}"
+
+
+def freeze(command: Command) -> dict[str, Any]:
+    """The command as it is stored: plain JSON."""
+    return {**asdict(command), "kind": command.kind.value, "money": [command.money.amount_minor, command.money.currency]}
+
+
+def thaw(stored: dict[str, Any]) -> Command:
+    """The frozen command again, to the letter."""
+    amount_minor, currency = stored["money"]
+    return Command(**{**stored, "kind": OperationKind(stored["kind"]), "money": Money(amount_minor, currency)})
+
+
+def plan_operation(  # noqa: PLR0913 - one argument a column that the caller alone knows
+    case: Case,
+    attempt: Attempt,
+    kind: OperationKind,
+    money: Money,
+    *,
+    now: datetime,
+    reference: str = "",
+    credential: str = "",
+    final: bool = True,
+    refund: Refund | None = None,
+    requested_by: str = "",
+    repeat_on_purpose: bool = False,
+) -> Operation:
+    """Write one planned operation under the payment's lock.
+
+    Raises: IntegrityError if another operation of the attempt is open; the caller's guard has asked before.
+    """
+    assert case.payment is not None
+    reference = reference or new_reference("cf")
+    command = Command(
+        kind=kind,
+        reference=reference,
+        money=money,
+        credential=credential,
+        gateway_id=attempt.gateway_id,
+        payment_id=case.payment.public_id,
+        description=case.payment.reference,
+        payer_email=case.payment.payer.email if case.payment.payer and credential else "",
+        repeat_on_purpose=repeat_on_purpose,
+    )
+    operation = Operation(
+        payment=case.payment,
+        attempt=attempt,
+        refund=refund,
+        gateway_account_id=attempt.gateway_account_id,
+        kind=kind,
+        reference=reference,
+        gateway_id=attempt.gateway_id,
+        amount_minor=money.amount_minor,
+        currency=money.currency,
+        final=final,
+        request=freeze(command),
+        requested_by=requested_by,
+        planned_at=now,
+    )
+    set_operation_clock(operation, case.account, now)
+    operation.save()
+    case.operations.append(operation)
+    return operation

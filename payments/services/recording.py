@@ -1,0 +1,154 @@
+"""What follows when we are told something? `record_fact`: the only caller of `decide`, and the only way a fact becomes books.
+
+One transaction locks the payment, decides, moves the machines, appends the transition row and posts the entry. All or none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from django.db import transaction
+
+from ledger.money import Money
+from payments.decisions import Decision, Verdict, decide
+from payments.facts import Fact, Snapshot
+from payments.jobs import ADVANCE_PAYMENT, ADVANCE_REFUND, enqueue
+from payments.models import Transition
+from payments.services.case import Case, lock_case, movement_time, snapshot_of
+from payments.services.clocks import set_payment_clock
+from payments.services.effects import Done, carry_out
+from payments.states import RefundState
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Where a fact comes from: the row that carried it, or the person. `parent_id` is the transition it followed from."""
+
+    actor: str = ""
+    user_id: int | None = None
+    event_id: int | None = None
+    look_up_id: int | None = None
+    operation_id: int | None = None
+    parent_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a fact did. `changed` False: it was known, or waits (parked)."""
+
+    verdict: Verdict
+    because: str
+    payment_id: int | None
+    transition_id: int | None
+    changed: bool
+
+
+def record_fact(fact: Fact, *, account_id: int, cause: Cause, now: datetime, orphan_due: bool = False) -> Recorded:
+    """This function will judge one fact and carry the judgement out, in one transaction (its own, or the caller's).
+
+    `account_id` is the gateway account whose books the fact is about; `orphan_due` says that it was parked long enough.
+    Idempotent on: the movement's identity (gateway account, gateway id, kind, revision).
+    Writes: movement, journal entry, machines, review, refund, transition; nothing but the answer when it is parked.
+    Raises: TransitionNotAllowed if a decision asks for a move that a machine forbids (a bug, loud on purpose).
+    """
+    with transaction.atomic():
+        case = lock_case(fact, account_id, cause.operation_id)
+        snapshot = snapshot_of(case, fact, orphan_due=orphan_due)
+        return apply_fact(case, snapshot, fact, cause, now)
+
+
+def apply_fact(case: Case, snapshot: Snapshot, fact: Fact, cause: Cause, now: datetime) -> Recorded:
+    """The inner half, for services that have locked the case themselves."""
+    decision = decide(snapshot, fact)
+    if decision.verdict == Verdict.PARK:
+        payment_id = case.payment.pk if case.payment else None
+        return Recorded(decision.verdict, decision.because, payment_id, None, changed=False)
+    before = states_of(case)
+    done = Done()
+    if decision.verdict != Verdict.NO_OP:
+        done = carry_out(case, fact, decision, now=now, actor=cause.actor)
+        _keep_payment(case, decision, now)
+    row = _append(case, snapshot, fact, cause, decision, done, before, now)
+    return Recorded(
+        decision.verdict, decision.because, row.payment_id, row.pk, changed=decision.verdict != Verdict.NO_OP
+    )
+
+
+def _keep_payment(case: Case, decision: Decision, now: datetime) -> None:
+    """Set the payment's clock after everything around it has moved, and nudge the worker if its next step is due."""
+    payment = case.payment
+    if payment is None:
+        return
+    set_payment_clock(case, now, ask=decision.verdict == Verdict.ASK)
+    payment.version += 1
+    payment.updated_at = now
+    payment.save()
+    if payment.next_check_at is not None and payment.next_check_at <= now:
+        enqueue(ADVANCE_PAYMENT, payment.pk)
+    refund = case.refund_of(case.operation)
+    if refund is not None and refund.state == RefundState.WAITING:
+        enqueue(ADVANCE_REFUND, refund.pk)
+
+
+def states_of(case: Case) -> dict[str, str]:
+    """The state of every machine a fact can move, for before and after."""
+    states = {}
+    if case.payment:
+        states["payment"] = case.payment.state
+    if case.attempt:
+        states["attempt"] = case.attempt.state
+    if case.operation:
+        states["operation"] = case.operation.state
+        refund = case.refund_of(case.operation)
+        if refund:
+            states["refund"] = refund.state
+    for review in case.reviews:
+        states[review.public_id] = review.state
+    return states
+
+
+def _append(  # noqa: PLR0913 - the row holds exactly these
+    case: Case,
+    snapshot: Snapshot,
+    fact: Fact,
+    cause: Cause,
+    decision: Decision,
+    done: Done,
+    before: dict[str, str],
+    now: datetime,
+) -> Transition:
+    return Transition.objects.create(
+        payment=case.payment,
+        parent_id=cause.parent_id,
+        at=now,
+        occurred_at=movement_time(fact, now),
+        fact=fact.kind,
+        source=fact.source,
+        verdict=decision.verdict,
+        because=decision.because[:400],
+        inputs={"fact": as_json(fact), "snapshot": as_json(snapshot)},
+        before=before,
+        after=states_of(case),
+        actor=cause.actor,
+        user_id=cause.user_id,
+        event_id=cause.event_id,
+        look_up_id=cause.look_up_id,
+        operation=case.operation,
+        entry_source_key=done.entry_source_key,
+    )
+
+
+def as_json(value: Fact | Snapshot) -> dict[str, object]:
+    """A frozen value as JSON, without what is empty; money as minor units and currency."""
+    shown: dict[str, object] = {}
+    for item in fields(value):
+        part = getattr(value, item.name)
+        if part is None or part in ("", {}):
+            continue
+        if isinstance(part, Money):
+            part = {"amount_minor": part.amount_minor, "currency": part.currency}
+        elif isinstance(part, datetime):
+            part = part.isoformat()
+        shown[item.name] = part
+    return shown

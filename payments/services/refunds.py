@@ -1,0 +1,212 @@
+"""How does money go back? Reserved under the payment's lock, then by the means the gateway allows: a void of the whole before
+settlement, a refund after it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from ledger.money import Money
+from ledger.services import post_entries
+from payments.accounting import Booking, refund_reserved
+from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotEnough, NotFound
+from payments.facts import Fact, FactKind
+from payments.jobs import ADVANCE_REFUND, enqueue
+from payments.models import Attempt, Payment, Refund, Review
+from payments.services.actors import Actor
+from payments.services.calls import Clock, adapter_for
+from payments.services.case import Case, captured_money, known_money, lock_payment, snapshot_of, total
+from payments.services.clocks import RETRY_SECONDS
+from payments.services.execution import run_operation
+from payments.services.operations import plan_operation
+from payments.services.questions import open_question
+from payments.services.recording import Cause, apply_fact
+from payments.services.resolution import ask_about
+from payments.states import (
+    DEAD_REFUND_STATES,
+    OPEN_OPERATION_STATES,
+    PAID_STATES,
+    MovementKind,
+    OperationKind,
+    PaymentState,
+    RefundState,
+    ReviewKind,
+    Source,
+    Waits,
+)
+
+_MOST_TRIES = 6
+
+
+def refundable_money(case: Case) -> Money:
+    """captured − refunds in any state but failed and cancelled (voids by hand have their refund row as well)."""
+    captured = captured_money(case)
+    alive = sum(r.amount_minor for r in case.refunds if r.state not in DEAD_REFUND_STATES and r.review_id is None)
+    return captured - Money(alive, captured.currency)
+
+
+def request_refund(
+    payment_id: str, *, amount_minor: int, reason: str, actor: Actor, now: datetime, version: int | None = None
+) -> Refund:
+    """This function will reserve a sum of what was captured and start giving it back.
+
+    Raises: NotFound, Forbidden, Conflict, InvalidInput (reason), NotAllowedNow (nothing captured), NotEnough.
+    Writes: refund, journal entry (sales to refunds payable), transition.
+    """
+    actor.require("payments.refund_payment")
+    if not reason.strip():
+        raise InvalidInput("A refund needs a reason.", field="reason")
+    with transaction.atomic():
+        case = lock_by_public_id(payment_id, version)
+        payment = case.payment
+        assert payment is not None
+        if PaymentState(payment.state) not in PAID_STATES:
+            raise NotAllowedNow(f"The payment is {payment.state}: only captured money can be refunded.")
+        left = refundable_money(case)
+        if not 0 < amount_minor <= left.amount_minor:
+            raise NotEnough(
+                f"{Money(amount_minor, payment.currency)} asked, {left} can be refunded.", field="amount_minor"
+            )
+        attempt = next(a for a in reversed(case.attempts) if a.state == "captured" or a is case.attempts[0])
+        refund = reserve(case, attempt, Money(amount_minor, payment.currency), reason=reason, actor=actor, now=now)
+        return refund
+
+
+def lock_by_public_id(payment_id: str, version: int | None = None) -> Case:
+    """The payment's case under its lock. Raises: NotFound; Conflict if it changed since `version`."""
+    pk = Payment.objects.filter(public_id=payment_id).values_list("pk", flat=True).first()
+    if pk is None:
+        raise NotFound(f"There is no payment {payment_id}.")
+    case = lock_payment(pk)
+    assert case.payment is not None
+    if version is not None and case.payment.version != version:
+        last = case.payment.transitions.order_by("-id").first()
+        what = f"{last.actor or last.source}: {last.because}" if last else "a new fact"
+        raise Conflict(f"The payment changed since you looked at it. {what}")
+    return case
+
+
+def reserve(
+    case: Case,
+    attempt: Attempt,
+    money: Money,
+    *,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+    review: Review | None = None,
+) -> Refund:
+    """Write the approved refund and move its sum to refunds payable, under the lock. From `review`: out of what it holds."""
+    payment = case.payment
+    assert payment is not None
+    refund = Refund(
+        payment=payment,
+        attempt=attempt,
+        review=review,
+        origin=Refund.Origin.REVIEW if review else Refund.Origin.REQUESTED,
+        amount_minor=money.amount_minor,
+        currency=money.currency,
+        reason=reason,
+        requested_by=actor.label,
+        next_check_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+    refund.mark_approved()
+    refund.save()
+    case.refunds.append(refund)
+    booking = Booking(
+        source_key=f"refund:{refund.public_id}:reserved",
+        subject=payment.public_id,
+        description=f"refund {refund.public_id} approved: {reason}"[:200],
+        occurred_at=now,
+        gateway=case.account.slug,
+        match_key=payment.public_id,
+        actor=actor.label,
+    )
+    post_entries([refund_reserved(money, booking, from_held=review.held_on if review else "")], now=now)
+    fact = Fact(
+        FactKind.REFUND_ASKED,
+        Source.OPERATOR if actor.user_id else Source.API,
+        now,
+        money=money,
+        message=f"{money} shall go back: {reason}",
+    )
+    apply_fact(case, snapshot_of(case, fact), fact, Cause(actor=actor.label, user_id=actor.user_id), now)
+    enqueue(ADVANCE_REFUND, refund.pk)
+    return refund
+
+
+def advance_refund(refund_id: int, clock: Clock) -> None:
+    """This function will take a refund as far as it goes now: choose the means, plan, send; or wait for settlement.
+
+    Idempotent: the lock and the one open operation an attempt allow one call at a time.
+    """
+    refund = Refund.objects.select_related("attempt").get(pk=refund_id)
+    if refund.state not in {RefundState.APPROVED, RefundState.WAITING}:
+        return
+    if not _is_settled(refund):
+        ask_about(refund.payment_id, clock)  # what settled meanwhile decides the means
+    operation_id = _plan(refund_id, clock())
+    if operation_id is not None:
+        run_operation(operation_id, clock)
+
+
+def _is_settled(refund: Refund) -> bool:
+    captures = refund.attempt.movements.filter(kind=MovementKind.CAPTURE)
+    return captures.exists() and not captures.filter(settled_at=None).exists()
+
+
+def _plan(refund_id: int, now: datetime) -> int | None:
+    with transaction.atomic(durable=True):
+        payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
+        case = lock_payment(payment_id)
+        refund = next(r for r in case.refunds if r.pk == refund_id)
+        attempt = next(a for a in case.attempts if a.pk == refund.attempt_id)
+        case.attempt = attempt
+        if refund.state not in {RefundState.APPROVED, RefundState.WAITING}:
+            return None
+        if any(o.state in OPEN_OPERATION_STATES and o.attempt_id == attempt.pk for o in case.operations):
+            _wait(refund, "another call about this payment is open", now + timedelta(seconds=RETRY_SECONDS), now)
+            return None
+        means = _means(case, refund, attempt)
+        tries = sum(1 for o in case.operations if o.refund_id == refund.pk)
+        if means is None or tries >= _MOST_TRIES:
+            _wait_for_settlement(case, refund, now)
+            return None
+        refund.mark_sent()
+        refund.waits_for, refund.next_check_at, refund.updated_at = Waits.GATEWAY, None, now
+        refund.save()
+        return plan_operation(case, attempt, means, refund.money, now=now, refund=refund).pk
+
+
+def _means(case: Case, refund: Refund, attempt: Attempt) -> OperationKind | None:
+    """NMI: a refund only after settlement; before it a void, and only of the whole. None: wait for the batch."""
+    captures = case.of_transaction(attempt.gateway_id, MovementKind.CAPTURE)
+    if adapter_for(case.account).capabilities.refund_before_settlement or all(m.settled_at for m in captures):
+        return OperationKind.REFUND
+    taken = known_money(case, attempt.gateway_id, MovementKind.CAPTURE)
+    gone = total((m for m in case.movements if m.attempt_id == attempt.pk and m.kind == MovementKind.REFUND), refund.currency)
+    if taken == refund.money and gone.is_zero:
+        return OperationKind.VOID
+    return None
+
+
+def _wait(refund: Refund, because: str, until: datetime, now: datetime) -> None:
+    if refund.state != RefundState.WAITING:
+        refund.mark_waiting()
+    refund.waits_for, refund.waits_because, refund.next_check_at, refund.updated_at = Waits.WORKER, because, until, now
+    refund.save()
+
+
+def _wait_for_settlement(case: Case, refund: Refund, now: datetime) -> None:
+    """Until the next batch; past the account's patience a case opens and the refund goes on waiting."""
+    if refund.waits_until is None:
+        refund.waits_until = now + timedelta(seconds=case.account.settlement_wait_seconds)
+    _wait(refund, "a part can be given back only after the gateway's next settlement batch", now + timedelta(hours=1), now)
+    refund.waits_for = Waits.SETTLEMENT
+    refund.save()
+    if now >= refund.waits_until:
+        because = f"Refund {refund.public_id} of {refund.money} still waits for settlement."
+        open_question(case, ReviewKind.REFUND_OVERDUE, because, now)

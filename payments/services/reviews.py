@@ -1,0 +1,408 @@
+"""What is reviewed money for? A person decides, after the gateway was asked again; the entry leaves suspense with them as cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from ledger.money import Money
+from ledger.services import post_entries
+from payments.accounting import Booking, held_applied, held_to_wallet
+from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotFound
+from payments.facts import Fact, FactKind
+from payments.jobs import ADVANCE_PAYMENT, enqueue
+from payments.models import Attempt, GatewayAccount, Movement, Payment, Review
+from payments.services.actors import Actor
+from payments.services.calls import Clock
+from payments.services.case import Case, lock_payment, snapshot_of
+from payments.services.clocks import set_payment_clock
+from payments.services.dispositions import CHOICES, Choice, refusal_of
+from payments.services.execution import start_attempt
+from payments.services.operations import plan_operation
+from payments.services.recording import Cause, apply_fact
+from payments.services.refunds import reserve
+from payments.services.resolution import ask_about
+from payments.states import (
+    PAID_STATES,
+    Certainty,
+    FailureClass,
+    MovementKind,
+    OperationKind,
+    OperationState,
+    PaymentState,
+    ReviewState,
+    Source,
+)
+
+ASKED_WITHIN = timedelta(minutes=15)  # a decision rests on an answer of the gateway no older than this
+REASONS = (
+    "customer_request",
+    "duplicate",
+    "fraud",
+    "late_money",
+    "short_money",
+    "excess",
+    "gateway_error",
+    "our_error",
+    "other",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One prepared decision. `refused` says why it is not possible here; empty: it is."""
+
+    code: str
+    label: str
+    explanation: str
+    recommended: bool
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the gateway says now, and what the decision would write. Bound to `version`."""
+
+    review_id: str
+    option: str
+    answered: bool
+    changes: tuple[str, ...]
+    lines: tuple[str, ...]
+    version: int
+    refused: str
+
+
+def options_of(review: Review) -> tuple[Option, ...]:
+    """The prepared decisions of a case, the recommended one first."""
+    options = [
+        Option(c.code, c.label, c.explanation, c.recommended_for(review), refusal_of(c, review)) for c in CHOICES
+        if c.fits(review)
+    ]
+    return tuple(sorted(options, key=lambda o: (bool(o.refused), not o.recommended)))
+
+
+def prepare_decision(review_id: str, *, option: str, actor: Actor, clock: Clock, target_payment: str = "") -> Prepared:
+    """This function will ask the gateway first, then say what the decision would do. Decides nothing.
+
+    Raises: NotFound, Forbidden, InvalidInput (option). Writes: look-ups, what they reveal, and when it was asked.
+    """
+    actor.require("payments.decide_review")
+    review = _find(review_id)
+    choice = _choice(option)
+    answered, changes = True, ()
+    if review.payment_id is not None:
+        asked = ask_about(review.payment_id, clock, asked_by=actor.label, user_id=actor.user_id)
+        answered, changes = asked.answered, asked.changes
+    review = _stamp(review.pk, clock(), answered=answered)
+    refused = "" if answered else "The gateway did not answer. Try again in a minute: nothing is decided on old news."
+    refused = refused or _refused(review, choice)
+    lines = () if refused else _lines(review, choice, target_payment)
+    return Prepared(review.public_id, option, answered, changes, lines, review.version, refused)
+
+
+def _find(review_id: str) -> Review:
+    review = Review.objects.filter(public_id=review_id).first()
+    if review is None:
+        raise NotFound(f"There is no review {review_id}.")
+    return review
+
+
+def _choice(option: str) -> Choice:
+    for choice in CHOICES:
+        if choice.code == option:
+            return choice
+    raise InvalidInput(f"There is no decision called {option!r}.", field="option")
+
+
+def _refused(review: Review, choice: Choice) -> str:
+    if review.state != ReviewState.OPEN:
+        return f"The review is {review.state} already: {review.note or review.decision}"
+    return refusal_of(choice, review)
+
+
+def _stamp(review_pk: int, now: datetime, *, answered: bool) -> Review:
+    with transaction.atomic():
+        review = Review.objects.select_for_update().get(pk=review_pk)
+        if answered and review.state == ReviewState.OPEN:
+            review.asked_at = now
+            review.save(update_fields=["asked_at"])
+        return review
+
+
+def _lines(review: Review, choice: Choice, target_payment: str) -> tuple[str, ...]:
+    account = {"2050": "suspense", "2040": "overpayments owed"}.get(review.held_on, review.held_on)
+    return tuple(
+        line.format(money=review.held, account=account, target=target_payment or "the payment you name")
+        for line in choice.lines
+    )
+
+
+def decide_review(  # noqa: PLR0913 - a decision has this many parts
+    review_id: str,
+    *,
+    option: str,
+    reason: str,
+    note: str,
+    version: int,
+    actor: Actor,
+    now: datetime,
+    target_payment: str = "",
+    until: datetime | None = None,
+) -> Review:
+    """This function will carry out one decision in one transaction: entry out of suspense, state, and what follows.
+
+    Raises: NotFound, Forbidden, InvalidInput (option, reason, note, target_payment, until), Conflict (somebody or the
+    gateway was faster), NotAllowedNow (the gateway was not asked just before).
+    Idempotent on: the review's version, once. Writes: review, entry, refund or payment, transition.
+    """
+    actor.require("payments.decide_review")
+    choice = _choice(option)
+    if reason not in REASONS:
+        raise InvalidInput("A decision needs a reason from the list.", field="reason")
+    if len(note.strip()) < 5:
+        raise InvalidInput("A decision needs a note: what did you see, why this?", field="note")
+    found = _find(review_id)
+    with transaction.atomic():
+        case = lock_payment(found.payment_id) if found.payment_id else None
+        review = Review.objects.select_for_update().get(pk=found.pk)
+        _guard(review, choice, version, now)
+        decided = Decided(case, review, choice, reason, note.strip(), actor, now, target_payment, until)
+        _carry_out(decided)
+        return review
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision on its way through its transaction."""
+
+    case: Case | None
+    review: Review
+    choice: Choice
+    reason: str
+    note: str
+    actor: Actor
+    now: datetime
+    target_payment: str
+    until: datetime | None
+
+    @property
+    def source_key(self) -> str:
+        return f"review:{self.review.public_id}:{self.review.version}:{self.choice.code}"
+
+
+def _guard(review: Review, choice: Choice, version: int, now: datetime) -> None:
+    if review.version != version or review.state != ReviewState.OPEN:
+        who = review.decided_by.get_username() if review.decided_by else "The gateway's word"
+        what = f"{who}: {review.decision or 'new facts'}. {review.note}".strip()
+        raise Conflict(f"The case changed since you opened it. {what}")
+    if review.payment_id and (review.asked_at is None or now - review.asked_at > ASKED_WITHIN):
+        raise NotAllowedNow("The gateway has to be asked again before this is decided: open the preview once more.")
+    refused = refusal_of(choice, review)
+    if refused:
+        raise NotAllowedNow(refused)
+
+
+def _carry_out(d: Decided) -> None:
+    _log(d)
+    if d.choice.code == "hold_until":
+        _hold_until(d)
+        return
+    d.review.mark_decided()
+    d.review.decision, d.review.reason, d.review.note = d.choice.code, d.reason, d.note
+    d.review.decided_by_id, d.review.decided_at = d.actor.user_id, d.now
+    d.review.next_check_at, d.review.version = None, d.review.version + 1
+    if d.review.held_on and d.choice.code in {"apply_here", "apply_to_other", "wallet"}:
+        d.review.entry_source_key = d.source_key
+    d.review.save()
+    if d.case is not None:
+        d.case.reviews = [r for r in d.case.reviews if r.pk != d.review.pk]
+    _EFFECTS[d.choice.code](d)
+    _set_clock(d)
+
+
+def _log(d: Decided) -> None:
+    if d.case is None:
+        return
+    fact = Fact(FactKind.REVIEW_DECIDED, Source.OPERATOR, d.now, message=f"{d.choice.label}. {d.note}"[:400])
+    cause = Cause(actor=d.actor.label, user_id=d.actor.user_id)
+    apply_fact(d.case, snapshot_of(d.case, fact), fact, cause, d.now)
+
+
+def _set_clock(d: Decided) -> None:
+    if d.case is None or d.case.payment is None:
+        return
+    set_payment_clock(d.case, d.now)
+    d.case.payment.save()
+    if d.case.payment.next_check_at is not None and d.case.payment.next_check_at <= d.now:
+        enqueue(ADVANCE_PAYMENT, d.case.payment.pk)
+
+
+def _hold_until(d: Decided) -> None:
+    if d.until is None or not d.now < d.until <= d.now + timedelta(days=90):
+        raise InvalidInput("Hold needs a date within the next 90 days.", field="until")
+    d.review.due_at = d.review.next_check_at = d.until
+    d.review.note = f"{d.review.note}\n{d.actor.label}: {d.note}".strip()
+    d.review.reason, d.review.version = d.reason, d.review.version + 1
+    d.review.save()
+
+
+def _booking(d: Decided, subject: str) -> Booking:
+    return Booking(
+        source_key=d.source_key,
+        subject=subject,
+        description=f"review {d.review.public_id}: {d.choice.label}"[:200],
+        occurred_at=d.now,
+        gateway=_gateway(d.review).slug,
+        match_key=subject,
+        actor=d.actor.label,
+        held_on=d.review.held_on,
+    )
+
+
+def _gateway(review: Review) -> GatewayAccount:
+    return GatewayAccount.objects.get(pk=review.gateway_account_id)
+
+
+def _held(review: Review) -> Money:
+    assert review.held is not None
+    return review.held
+
+
+def _apply_here(d: Decided) -> None:
+    """The money pays this payment after all: it counts, and the payment is captured."""
+    assert d.case is not None and d.case.payment is not None
+    payment = d.case.payment
+    post_entries([held_applied(_held(d.review), _booking(d, payment.public_id))], now=d.now)
+    _count_money(d.review, payment, d.review.attempt)
+    if PaymentState(payment.state) not in PAID_STATES:
+        payment.mark_captured()
+        payment.late_success = True
+        payment.updated_at = d.now
+        payment.save()
+
+
+def _apply_to_other(d: Decided) -> None:
+    """The money pays another payment, which must be waiting for exactly that: unpaid, same currency and amount."""
+    target = _lock_target(d)
+    post_entries([held_applied(_held(d.review), _booking(d, target.public_id))], now=d.now)
+    _count_money(d.review, target, None)
+    case = lock_payment(target.pk)
+    fact = Fact(
+        FactKind.REVIEW_DECIDED,
+        Source.OPERATOR,
+        d.now,
+        money=d.review.held,
+        message=f"{d.review.held} of review {d.review.public_id} pays this payment. {d.note}"[:400],
+    )
+    cause = Cause(actor=d.actor.label, user_id=d.actor.user_id)
+    apply_fact(case, snapshot_of(case, fact), fact, cause, d.now)
+    assert case.payment is not None
+    case.payment.mark_captured()
+    case.payment.updated_at = d.now
+    set_payment_clock(case, d.now)
+    case.payment.save()
+
+
+def _lock_target(d: Decided) -> Payment:
+    """Locked by number order with the review's own payment already held: the target is never an older row under a lock."""
+    target = Payment.objects.filter(public_id=d.target_payment).first()
+    if target is None:
+        raise InvalidInput(f"There is no payment {d.target_payment!r}.", field="target_payment")
+    if target.pk == d.review.payment_id:
+        raise InvalidInput("That is the payment of this case: choose to apply it here.", field="target_payment")
+    target = Payment.objects.select_for_update(nowait=True).get(pk=target.pk)
+    if target.state not in {PaymentState.FAILED, PaymentState.EXPIRED} or target.money != d.review.held:
+        raise InvalidInput(
+            f"{target.public_id} is {target.state} over {target.money}: it must be failed or expired over {d.review.held}.",
+            field="target_payment",
+        )
+    return target
+
+
+def _count_money(review: Review, payment: Payment, attempt: Attempt | None) -> None:
+    """The movements that the review held become part of the payment's amounts."""
+    movements = Movement.objects.filter(
+        gateway_account_id=review.gateway_account_id, gateway_id=review.gateway_id, kind=MovementKind.CAPTURE
+    )
+    movements.update(counts=True, payment=payment, **({"attempt": attempt} if attempt else {}))
+
+
+def _refund(d: Decided) -> None:
+    """The money goes back to the payer; the adapter picks void or refund."""
+    assert d.case is not None and d.review.attempt_id is not None
+    attempt = next(a for a in d.case.attempts if a.pk == d.review.attempt_id)
+    d.case.attempt, d.case.account = attempt, _gateway(d.review)
+    reserve(
+        d.case, attempt, _held(d.review), reason=f"{d.reason}: {d.note}"[:200], actor=d.actor, now=d.now, review=d.review
+    )
+
+
+def _wallet(d: Decided) -> None:
+    """The money becomes the payer's balance with us."""
+    assert d.case is not None and d.case.payment is not None and d.case.payment.payer is not None
+    customer = d.case.payment.payer.fingerprint
+    draft = held_to_wallet(_held(d.review), _booking(d, d.case.payment.public_id), customer=customer)
+    post_entries([draft], now=d.now)
+
+
+def _void_hold(d: Decided) -> None:
+    """Let a hold go that nobody needs."""
+    assert d.case is not None and d.review.attempt_id is not None
+    attempt = next(a for a in d.case.attempts if a.pk == d.review.attempt_id)
+    holds = d.case.of_transaction(d.review.gateway_id, MovementKind.AUTHORISATION)
+    money = next((m.money for m in holds if m.released_at is None), None)
+    if money is None:
+        raise NotAllowedNow("Nothing is held any more.")
+    plan_operation(d.case, attempt, OperationKind.VOID, money, now=d.now, requested_by=d.actor.label)
+
+
+def _send_again(d: Decided) -> None:
+    """A new attempt that the gateway shall not take for a duplicate."""
+    assert d.case is not None
+    start_attempt(d.case, d.now, repeat_on_purpose=True)
+
+
+def _give_up(d: Decided) -> None:
+    """Nothing was taken: the payment fails."""
+    assert d.case is not None and d.case.payment is not None
+    d.case.payment.mark_failed()
+    d.case.payment.updated_at = d.now
+    d.case.payment.save()
+
+
+def _absent(d: Decided) -> None:
+    """The person vouches, with note and evidence, that the call never happened."""
+    assert d.case is not None
+    operation = next(o for o in d.case.operations if o.pk == d.review.operation_id)
+    if operation.state != OperationState.UNKNOWN:
+        raise Conflict(f"The operation has {operation.state} meanwhile.")
+    d.case.operation = operation
+    fact = Fact(
+        FactKind.ABSENT,
+        Source.OPERATOR,
+        d.now,
+        certainty=Certainty.NOT_SENT,
+        failure_class=FailureClass.UNKNOWN,
+        message=f"{d.actor.label} vouches that it never happened",
+    )
+    cause = Cause(actor=d.actor.label, user_id=d.actor.user_id, operation_id=operation.pk)
+    apply_fact(d.case, snapshot_of(d.case, fact), fact, cause, d.now)
+
+
+def _noted(_d: Decided) -> None:
+    """Seen, nothing to do."""
+
+
+_EFFECTS = {
+    "apply_here": _apply_here,
+    "apply_to_other": _apply_to_other,
+    "refund": _refund,
+    "wallet": _wallet,
+    "void_hold": _void_hold,
+    "send_again": _send_again,
+    "give_up": _give_up,
+    "never_happened": _absent,
+    "noted": _noted,
+}

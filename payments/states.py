@@ -1,0 +1,202 @@
+"""Which values may each machine be in? Plain StrEnums, so that pure code can import them; this file decides nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class PaymentState(StrEnum):
+    """The life of what is owed. Promises are one-way; amounts are never stored here, they are sums of movements."""
+
+    INITIATED = "initiated"  # intent stored, nothing checked
+    VALIDATED = "validated"  # checks passed, no attempt open
+    PENDING = "pending"  # an attempt is open; waits_for says on whom
+    PARTIALLY_PAID = "partially_paid"  # some money in, less than due
+    AUTHORISED = "authorised"  # hold at the gateway, hold_until known
+    CAPTURED = "captured"  # "Paid": final at the gateway
+    SETTLED = "settled"  # every capture in a closed batch or payout
+    RECONCILED = "reconciled"  # every movement matched; set by reconciliation only
+    FAILED = "failed"  # every attempt finally failed
+    EXPIRED = "expired"  # window closed, or the hold lapsed by the gateway's word
+    CANCELLED = "cancelled"  # nothing taken, proven
+    REFUNDED = "refunded"  # all captured money returned, by refund or void
+    CHARGED_BACK = "charged_back"  # dispute finally lost
+
+
+PAID_STATES = frozenset({PaymentState.CAPTURED, PaymentState.SETTLED, PaymentState.RECONCILED})
+FINAL_STATES = PAID_STATES | {
+    PaymentState.FAILED,
+    PaymentState.EXPIRED,
+    PaymentState.CANCELLED,
+    PaymentState.REFUNDED,
+    PaymentState.CHARGED_BACK,
+}
+# A new payment of the same reference is refused while one of these exists.
+OPEN_OR_PAID_STATES = PAID_STATES | {
+    PaymentState.INITIATED,
+    PaymentState.VALIDATED,
+    PaymentState.PENDING,
+    PaymentState.PARTIALLY_PAID,
+    PaymentState.AUTHORISED,
+}
+
+
+class AttemptState(StrEnum):
+    """One try to collect through one gateway."""
+
+    OPEN = "open"  # may have taken or can still take money
+    AUTHORISED = "authorised"  # a hold lives at the gateway
+    CAPTURED = "captured"  # has taken money
+    DECLINED = "declined"  # the gateway or issuer said no
+    FAILED = "failed"  # never reached the gateway, or proven absent
+    VOIDED = "voided"  # closed at the gateway, confirmed
+    LAPSED = "lapsed"  # the hold ended by itself
+
+
+OPEN_ATTEMPT_STATES = frozenset({AttemptState.OPEN, AttemptState.AUTHORISED})
+
+
+class OperationKind(StrEnum):
+    """One call across the boundary."""
+
+    SALE = "sale"
+    AUTHORISE = "authorise"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+
+
+COLLECTING = frozenset({OperationKind.SALE, OperationKind.AUTHORISE})
+
+
+class OperationState(StrEnum):
+    """planned -> sent -> succeeded | declined | failed | unknown; unknown -> one of the other three, by evidence only."""
+
+    PLANNED = "planned"
+    SENT = "sent"
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+OPEN_OPERATION_STATES = frozenset({OperationState.PLANNED, OperationState.SENT, OperationState.UNKNOWN})
+
+
+class Certainty(StrEnum):
+    """How sure are we that money did or did not move? Kept apart from the class of an answer."""
+
+    NOT_SENT = "not_sent"  # the gateway provably never processed it
+    REFUSED = "refused"  # the gateway processed it and took nothing
+    TAKEN = "taken"  # the gateway did what we asked
+    UNKNOWN = "unknown"  # only a look-up can tell
+
+
+class FailureClass(StrEnum):
+    """What a refusal means to the business; each gateway's codes map onto these."""
+
+    HARD_DECLINE = "hard_decline"
+    SOFT_DECLINE = "soft_decline"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    EXPIRED_CARD = "expired_card"
+    INVALID_CARD_DATA = "invalid_card_data"
+    FRAUD = "fraud"
+    AUTHENTICATION_REQUIRED = "authentication_required"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    DUPLICATE = "duplicate"
+    INVALID_REQUEST = "invalid_request"
+    CONFIGURATION_ERROR = "configuration_error"
+    GATEWAY_ERROR = "gateway_error"
+    GATEWAY_UNAVAILABLE = "gateway_unavailable"
+    UNKNOWN = "unknown"
+
+
+class MovementKind(StrEnum):
+    """Money moving at the gateway. Later issues add refund_return, chargeback, receipt, fee, reserve and payout kinds."""
+
+    AUTHORISATION = "authorisation"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+
+
+class RefundState(StrEnum):
+    """requested -> approved -> waiting(reason, until) -> sent -> succeeded | failed | unknown; succeeded -> returned."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    WAITING = "waiting"  # for the next settlement batch, with a reason and a date
+    SENT = "sent"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+
+
+DEAD_REFUND_STATES = frozenset({RefundState.FAILED, RefundState.CANCELLED})
+
+
+class ReviewState(StrEnum):
+    OPEN = "open"
+    DECIDED = "decided"
+    SETTLED = "settled"  # a later fact of the gateway took the question away
+
+
+class ReviewKind(StrEnum):
+    """Why a person is asked. Money kinds hold an amount on 2050 or 2040 until they are decided."""
+
+    CAPTURED_AFTER_CANCEL = "captured_after_cancel"
+    CAPTURED_AFTER_REFUND = "captured_after_refund"
+    CAPTURED_AFTER_EXPIRY = "captured_after_expiry"
+    LATE_SUCCESS_SIBLING_PAID = "late_success_sibling_paid"
+    SECOND_CAPTURE = "second_capture"
+    EARLIER_ATTEMPT_PAID = "earlier_attempt_paid"
+    AMOUNT_MISMATCH = "amount_mismatch"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    ORPHAN = "orphan"
+    REFUND_BEYOND_CAP = "refund_beyond_cap"
+    LATE_AUTHORISATION = "late_authorisation"
+    LOOKUP_EXHAUSTED = "lookup_exhausted"
+    DUPLICATE_OF_OTHER_PAYMENT = "duplicate_of_other_payment"
+    CAPTURE_FAILED = "capture_failed"
+    VOID_FAILED = "void_failed"
+    REFUND_FAILED = "refund_failed"
+    REFUND_OVERDUE = "refund_overdue"
+    HOLD_ENDING = "hold_ending"
+    TEST_MODE_MONEY = "test_mode_money"
+
+
+class EventState(StrEnum):
+    """An inbound event's way through the inbox."""
+
+    STORED = "stored"  # received and verified, not worked on yet
+    APPLIED = "applied"  # at least one of its facts changed something
+    IGNORED = "ignored"  # understood, nothing to do, with the reason
+    PARKED = "parked"  # waits: payment not known yet, unreadable, or unknown kind
+    FOREIGN = "foreign"  # on a shared account, not ours
+    POISONED = "poisoned"  # kept failing; an operator replays it
+
+
+class Waits(StrEnum):
+    """On whom or what a non-final row waits. Every such row has next_check_at beside it."""
+
+    WORKER = "worker"  # our own next step is due
+    GATEWAY = "gateway"  # a call is in flight
+    LOOK_UP = "look_up"  # the gateway is asked what happened
+    MERCHANT = "merchant"  # an authorised payment waits for capture or cancel
+    OPERATOR = "operator"  # a review is open
+    SETTLEMENT = "settlement"  # the gateway's next batch
+    NOTHING = ""
+
+
+class Source(StrEnum):
+    """Who says so. Rank when sources disagree: look-up > webhook > synchronous answer > browser (never)."""
+
+    ANSWER = "answer"
+    WEBHOOK = "webhook"
+    LOOK_UP = "look_up"
+    CLOCK = "clock"
+    SERVICE = "service"
+    OPERATOR = "operator"
+    API = "api"

@@ -1,0 +1,34 @@
+"""Which timers and queue messages exist? Each makes one service call; all are safe to run twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from payments.services import execution, refunds
+from payments.services import inbox as inbox_service
+from payments.services import sweep as sweep_service
+
+
+@shared_task(name="payments.advance_payment")
+def advance_payment(payment_id: int) -> None:
+    """A payment's next step is due."""
+    execution.advance_payment(payment_id, timezone.now)
+
+
+@shared_task(name="payments.advance_refund")
+def advance_refund(refund_id: int) -> None:
+    """A refund's next step is due."""
+    refunds.advance_refund(refund_id, timezone.now)
+
+
+@shared_task(name="payments.drain_inbox")
+def drain_inbox() -> None:
+    """Stored events wait to be worked on."""
+    inbox_service.drain_inbox(timezone.now)
+
+
+@shared_task(name="payments.sweep")
+def sweep() -> None:
+    """Beat: everything that is due."""
+    sweep_service.sweep(timezone.now)
