@@ -1,9 +1,9 @@
-"""How does one request reach a gateway, exactly once and inside its time? The only HTTP client; it never retries and never logs a body.
+"""How does one request reach a gateway once and inside its time? The only HTTP client; never retries, never logs a body.
 
 Three promises that a general client does not make:
 
-* it knows whether a byte of the request may have left this machine. Until then every trouble is `NotSent`, after it every
-  trouble is `OutcomeUnknown`;
+* it knows whether a byte of the request may have left this machine. Until then every trouble is `NotSent`, after it
+  every trouble is `OutcomeUnknown`;
 * it refuses the first byte from `send_before` on, so that a worker that slept can not charge somebody later;
 * all of it ends at `done_before`, also against a server that answers one byte at a time.
 """
@@ -40,12 +40,12 @@ def send(
     done_before: datetime,
     clock: Callable[[], datetime],
 ) -> WireAnswer:
-    """Send the request once, over a connection of its own, and return whatever HTTP answer comes, redirects and errors included.
+    """Send the request once, over a connection of its own, and return whatever HTTP answer comes, a redirect included.
 
-    A fresh connection each time is deliberate: on a kept one, a server that closes it while we write leaves us unable to
-    say whether it read the request.
+    A fresh connection each time is deliberate: on a kept one, a server that closes it while we write leaves us unable
+    to say whether it read the request. `base_url` is the account's, `request.path` goes below it.
 
-    Raises: NotSent (the gateway provably got nothing), OutcomeUnknown (a byte may have left and no whole answer came back).
+    Raises: NotSent (the gateway provably got nothing), OutcomeUnknown (a byte may have left, no whole answer came).
     """
     times = _Times(send_before, done_before, clock)
     backend = _Backend(times)
@@ -97,8 +97,8 @@ class _Stream(httpcore.NetworkStream):
         self._held = bytearray()
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        # Head and body come as two writes. A process stopped between them would finish the request when it wakes up, long
-        # after send_before; so nothing leaves before all is here.
+        # Head and body come as two writes. A process stopped between them would finish the request when it wakes up,
+        # long after send_before; so nothing leaves before all is here.
         self._held += buffer
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -131,7 +131,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Opens the connection inside the time left for sending. The system's resolver has its own time-outs; nothing is sent meanwhile."""
+    """Opens the connection in the time left for sending. Only the system's resolver keeps its own time; it sends nothing."""
 
     def __init__(self, times: _Times) -> None:
         self._times = times
@@ -150,7 +150,9 @@ class _Backend(httpcore.NetworkBackend):
         trouble: Exception = NotSent(f"{host} has no address")
         for address in addresses:
             try:
-                inner = self._inner.connect_tcp(address, port, self._times.until_sending(), local_address, socket_options)
+                inner = self._inner.connect_tcp(
+                    address, port, self._times.until_sending(), local_address, socket_options
+                )
             except (httpcore.NetworkError, httpcore.TimeoutException) as refused:
                 trouble = refused
             else:
@@ -195,7 +197,7 @@ def _exchange(outgoing: httpcore.Request, backend: _Backend) -> WireAnswer:
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Certificates and names are always checked, by the bundle that ships with the client or by SSL_CERT_FILE (a company's own)."""
+    """Certificates and names are always checked: by the bundle of the client, or by SSL_CERT_FILE (a company's own)."""
     return httpx.create_ssl_context()
 
 

@@ -1,4 +1,4 @@
-"""What does each NMI response code mean? A table from code to class and certainty; it reads no payload and decides no next step.
+"""What does each NMI response code mean? A table from code to class and certainty; it reads no payload, decides nothing.
 
 Source: the gateway's response-code table (docs.nmi.com, Payment API, "Transaction Response Codes").
 """
@@ -12,8 +12,8 @@ from payments.states import Certainty, FailureClass
 APPROVED = "100"
 GATEWAY_REJECTED = "300"
 
-# NMI answers 300 both to "this can no longer be voided" and to any malformed request. The first one means that the money
-# must go back by refund instead, so it gets a code of its own.
+# NMI answers 300 both to "this can no longer be voided" and to any malformed request. The first one means that the
+# money must go back by refund instead, so it gets a code of its own.
 NOT_PENDING_SETTLEMENT = "300:not_pending_settlement"
 
 # What an answer that bears no usable code is filed under.
@@ -88,7 +88,7 @@ MEANINGS: dict[str, Meaning] = {
 
 
 def meaning_of(code: str, text: str) -> Meaning:
-    """The meaning of a code that is not an approval; 300 by its text. A code that is not in the table is unknown, never a refusal."""
+    """The meaning of a code that is no approval; 300 by its text. A code outside the table is unknown, never a refusal."""
     found = _gateway_rejection(text.strip().lower()) if code == GATEWAY_REJECTED else MEANINGS.get(code, _UNKNOWN_CODE)
     return Meaning(found.failure_class, found.certainty, found.code or code)
 

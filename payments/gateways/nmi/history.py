@@ -1,8 +1,9 @@
-"""Which facts follow from one reported transaction? Its actions are what happened, its condition is where it stands; both must agree."""
+"""Which facts follow from one reported transaction? Its actions happened, its condition is where it stands; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ledger.money import Money
@@ -31,13 +32,17 @@ _ORDER = tuple(FactKind)
 
 
 def facts_of(transaction: Transaction, currency: str, at: datetime) -> list[Fact]:
-    """Everything that moved, was released or settled, oldest first. Raises Unreadable where the report contradicts itself."""
+    """All that moved, was released or settled, oldest first. Raises Unreadable where the report contradicts itself."""
     if transaction.condition in _DEAD and transaction.succeeded(*TAKES, *RETURNS):
-        raise Unreadable(f"transaction {mask(transaction.transaction_id)} is {transaction.condition} but money moved in it")
+        raise Unreadable(
+            f"transaction {mask(transaction.transaction_id)} is {transaction.condition} but money moved in it"
+        )
     return in_order([*_movements(transaction, currency, at), *_endings(transaction, currency, at)])
 
 
-def refusals_of(transaction: Transaction, action_types: tuple[str, ...], since: datetime | None, at: datetime) -> list[Fact]:
+def refusals_of(
+    transaction: Transaction, action_types: tuple[str, ...], since: datetime | None, at: datetime
+) -> list[Fact]:
     """What was refused, where nothing of these kinds succeeded. `since` leaves out refusals of earlier operations."""
     if transaction.succeeded(*action_types):
         return []
@@ -95,13 +100,14 @@ def _movements(transaction: Transaction, currency: str, at: datetime) -> Iterato
         kind = _MOVES.get(action.action_type)
         if kind is None or not action.success:
             continue
-        happened = moment_of(action.date, absent=at)
+        fact = _fact(transaction, kind, moment_of(action.date, absent=at), action)
         if kind == FactKind.VOID:
-            money = _voided(transaction, currency, action)
+            yield replace(fact, money=_voided(transaction, currency, action))
+        elif kind == FactKind.AUTHORISATION:
+            hold_until = fact.occurred_at + timedelta(days=HOLD_DAYS)
+            yield replace(fact, money=_moved(transaction, currency, action), hold_until=hold_until)
         else:
-            money = _moved(transaction, currency, action)
-        hold_until = happened + timedelta(days=HOLD_DAYS) if kind == FactKind.AUTHORISATION else None
-        yield _fact(transaction, kind, happened, money=money, action=action, hold_until=hold_until)
+            yield replace(fact, money=_moved(transaction, currency, action))
 
 
 def _endings(transaction: Transaction, currency: str, at: datetime) -> Iterator[Fact]:
@@ -109,11 +115,11 @@ def _endings(transaction: Transaction, currency: str, at: datetime) -> Iterator[
     settled = transaction.succeeded("settle")
     if settled or transaction.condition == "complete":
         happened = moment_of(settled[0].date, absent=at) if settled else at
-        yield _fact(transaction, FactKind.SETTLED, happened, batch_id=transaction.batch_id)
+        yield replace(_fact(transaction, FactKind.SETTLED, happened), batch_id=transaction.batch_id)
     if transaction.condition != "canceled" or transaction.succeeded("void"):
         return
     if transaction.succeeded(*TAKES):
-        yield _fact(transaction, FactKind.VOID, at, money=_voided(transaction, currency, None))
+        yield replace(_fact(transaction, FactKind.VOID, at), money=_voided(transaction, currency, None))
     elif transaction.succeeded(*HOLDS):
         yield _fact(transaction, FactKind.HOLD_LAPSED, at)
 
@@ -129,7 +135,9 @@ def _voided(transaction: Transaction, currency: str, void: Action | None) -> Mon
     released = transaction.succeeded(*TAKES) or transaction.succeeded(*RETURNS) or transaction.succeeded(*HOLDS)
     source = released[-1] if released else void
     if source is None:
-        raise Unreadable(f"transaction {mask(transaction.transaction_id)} is cancelled, but nothing was ever taken in it")
+        raise Unreadable(
+            f"transaction {mask(transaction.transaction_id)} is cancelled, but nothing was ever taken in it"
+        )
     return _moved(transaction, currency, source)
 
 
@@ -138,42 +146,29 @@ def _where(transaction: Transaction, action: Action) -> str:
 
 
 def _declined(transaction: Transaction, action: Action, happened: datetime) -> Fact:
+    fact = _fact(transaction, FactKind.DECLINED, happened, action)
+    if action.response_code in ("", codes.APPROVED):
+        return replace(fact, failure_class=FailureClass.UNKNOWN)
     meaning = codes.meaning_of(action.response_code, action.response_text)
-    failure = FailureClass.UNKNOWN if action.response_code in ("", codes.APPROVED) else meaning.failure_class
-    return _fact(transaction, FactKind.DECLINED, happened, action=action, failure=failure, code=meaning.code)
+    return replace(fact, failure_class=meaning.failure_class, code=meaning.code)
 
 
 def _dead(transaction: Transaction, at: datetime) -> Fact:
-    return _fact(
-        transaction, FactKind.DECLINED, at, failure=FailureClass.UNKNOWN, code=f"condition:{transaction.condition}"
-    )
+    fact = _fact(transaction, FactKind.DECLINED, at)
+    return replace(fact, failure_class=FailureClass.UNKNOWN, code=f"condition:{transaction.condition}")
 
 
-def _fact(
-    transaction: Transaction,
-    kind: FactKind,
-    happened: datetime,
-    *,
-    money: Money | None = None,
-    action: Action | None = None,
-    hold_until: datetime | None = None,
-    batch_id: str = "",
-    failure: FailureClass | None = None,
-    code: str = "",
-) -> Fact:
+def _fact(transaction: Transaction, kind: FactKind, happened: datetime, action: Action | None = None) -> Fact:
+    said = evidence_of(action=action.action_type, response_code=action.response_code) if action else {}
     return Fact(
         kind=kind,
         source=Source.LOOK_UP,
         occurred_at=happened,
         gateway_id=transaction.transaction_id,
         reference=transaction.order_id,
-        money=money,
         # The gateway's own record of a finished transaction is the strongest word there is here.
         certainty=Certainty.REFUSED if kind == FactKind.DECLINED else Certainty.TAKEN,
-        failure_class=failure,
-        code=code or (action.response_code if action else ""),
+        code=action.response_code if action else "",
         message=mask(action.response_text) if action else "",
-        hold_until=hold_until,
-        batch_id=batch_id,
-        evidence=_standing(transaction) | (evidence_of(action=action.action_type, response_code=action.response_code) if action else {}),
+        evidence=_standing(transaction) | said,
     )

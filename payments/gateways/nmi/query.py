@@ -1,4 +1,4 @@
-"""How is NMI asked what happened, and what does it answer? Presence and absence come from here, so a doubtful answer is no answer.
+"""How is NMI asked what happened, and what does it answer? Absence is proven from here: a doubtful answer is no answer.
 
 Source: docs.nmi.com/reference/query.md.
 """
@@ -51,16 +51,21 @@ def answer(question: LookUpQuestion, wire: WireAnswer, *, at: datetime) -> LookU
     """All that NMI knows of the transactions the question names; none of them, and nothing else, means not found."""
     name, value = _key(question)
     try:
-        reported = report.read(wire)
-        ours = [transaction for transaction in reported if getattr(transaction, name) == value]
-        if reported and not ours:
-            raise Unreadable(f"the report names other transactions than {name} asked for")
+        ours = _named(report.read(wire), name, value)
         facts, unfinished = _history(question, ours, at)
     except Unreadable as doubt:
         return LookUpAnswer(answered=False, evidence={"doubt": str(doubt), "status": wire.status})
     evidence: dict[str, object] = {"by": name, "count": len(ours)}
     evidence["transactions"] = [history.evidence_for(transaction) for transaction in ours[:_SHOWN]]
-    return LookUpAnswer(True, found=bool(ours), in_progress=unfinished, facts=tuple(facts), evidence=evidence)
+    return LookUpAnswer(answered=True, found=bool(ours), in_progress=unfinished, facts=tuple(facts), evidence=evidence)
+
+
+def _named(reported: tuple[Transaction, ...], name: str, value: str) -> list[Transaction]:
+    """Those that were asked for. Raises Unreadable if there are only others: then the key was not understood."""
+    ours = [transaction for transaction in reported if getattr(transaction, name) == value]
+    if reported and not ours:
+        raise Unreadable(f"the report names other transactions than the {name} asked for")
+    return ours
 
 
 def _history(question: LookUpQuestion, ours: list[Transaction], at: datetime) -> tuple[list[Fact], bool]:
@@ -90,7 +95,7 @@ def window_request(start: datetime, end: datetime, *, page: int) -> WireRequest:
 
 
 def window_answer(wire: WireAnswer, *, at: datetime) -> LookUpAnswer:
-    """All facts of one page. A transaction that can not be read is named in the evidence and does not hide the others."""
+    """All facts of one page. A transaction that can not be read is named in the evidence and hides no other."""
     try:
         reported = report.read(wire)
     except Unreadable as doubt:
@@ -103,7 +108,7 @@ def window_answer(wire: WireAnswer, *, at: datetime) -> LookUpAnswer:
         except Unreadable as doubt:
             unreadable.append(str(doubt))
     return LookUpAnswer(
-        True,
+        answered=True,
         found=bool(reported),
         in_progress=any(history.is_unfinished(transaction) for transaction in reported),
         facts=tuple(history.in_order(facts)),

@@ -1,4 +1,4 @@
-"""How is an operation put to transact.php, and what does its answer state? Pure translation; the answer is never believed beyond its words.
+"""How is an operation put to transact.php, and what does its answer state? It is never believed beyond its words.
 
 Source: docs.nmi.com, Payment API ("Transaction Variables", "Transaction Response Variables").
 """
@@ -14,7 +14,15 @@ from payments.facts import Fact, FactKind
 from payments.gateways.base import Command, WireAnswer, WireRequest
 from payments.gateways.errors import Unreadable
 from payments.gateways.nmi import codes
-from payments.gateways.nmi.values import DECIMALS, HOLD_DAYS, evidence_of, has_two_decimals, looks_like_card, mask, money_of
+from payments.gateways.nmi.values import (
+    DECIMALS,
+    HOLD_DAYS,
+    evidence_of,
+    has_two_decimals,
+    looks_like_card,
+    mask,
+    money_of,
+)
 from payments.states import COLLECTING, Certainty, FailureClass, OperationKind, Source
 
 PATH = "/api/transact.php"
@@ -34,7 +42,7 @@ MONEY_FACT = {
     OperationKind.VOID: FactKind.VOID,
     OperationKind.REFUND: FactKind.REFUND,
 }
-_MAY_TAKE_LESS = COLLECTING | {OperationKind.CAPTURE}
+_MAY_DIFFER = COLLECTING | {OperationKind.CAPTURE, OperationKind.REFUND}
 _ACTS_ON_SAME = frozenset({OperationKind.CAPTURE, OperationKind.VOID})
 _DECISIVE = ("response", "response_code", "transactionid", "orderid", "type", "amount_authorized")
 _TWO_PLACES = re.compile(r"[0-9]+\.[0-9]{2}")
@@ -46,14 +54,18 @@ def refuses(command: Command) -> str:
     if command.kind not in TYPES:
         return f"NMI knows no {command.kind}"
     if not has_two_decimals(command.money.currency):
-        return f"{command.money.currency}: only currencies with {DECIMALS} decimals are confirmed, others are unconfirmed for NMI"
+        return f"{command.money.currency} is unconfirmed for NMI: only currencies with {DECIMALS} decimals are sent"
     if command.money.amount_minor <= 0:
         return f"the amount must be above zero, not {command.money.to_decimal_string()}"
     if command.kind in COLLECTING:
         return _refuses_credential(command.credential) or ("" if command.reference else "a reference is needed")
     if not command.gateway_id:
         return f"a {command.kind} needs the id of the transaction it acts on"
-    return "a refund needs a reference of its own" if command.kind == OperationKind.REFUND and not command.reference else ""
+    return (
+        "a refund needs a reference of its own"
+        if command.kind == OperationKind.REFUND and not command.reference
+        else ""
+    )
 
 
 def _refuses_credential(credential: str) -> str:
@@ -103,7 +115,9 @@ def answer(command: Command, wire: WireAnswer, *, at: datetime) -> Fact:
     fields = _fields(wire.body)
     foreign = _why_foreign(command, fields)
     if foreign:
-        evidence = _evidence(command, fields) | evidence_of(doubt=foreign, bytes=len(wire.body), content_type=wire.content_type)
+        evidence = _evidence(command, fields) | evidence_of(
+            doubt=foreign, bytes=len(wire.body), content_type=wire.content_type
+        )
         return _no_answer(command, at, fields.get("response_code", codes.NO_CODE)[:20], evidence)
     if fields["response"] == "1":
         return _taken(command, fields, at)
@@ -144,9 +158,9 @@ def _why_no_approval(command: Command, fields: dict[str, str]) -> str:
         return "approved without a transactionid"
     if command.kind in _ACTS_ON_SAME and transaction != command.gateway_id:
         return "approved for another transaction"
-    less = fields.get("amount_authorized", "")
+    authorised = fields.get("amount_authorized", "")
     # Exactly two places: an answer that was cut short must not turn 100.00 into 1.
-    if less and command.kind in _MAY_TAKE_LESS and not _TWO_PLACES.fullmatch(less):
+    if authorised and command.kind in _MAY_DIFFER and not _TWO_PLACES.fullmatch(authorised):
         return "amount_authorized is unreadable"
     return ""
 
@@ -173,11 +187,11 @@ def _taken(command: Command, fields: dict[str, str], at: datetime) -> Fact:
 
 
 def _money_taken(command: Command, fields: dict[str, str]) -> Money:
-    """What was taken: less than asked where a partial approval says so."""
-    less = fields.get("amount_authorized", "")
-    if not less or command.kind not in _MAY_TAKE_LESS:
+    """What was moved: not what was asked where NMI says so, as in a partial approval."""
+    authorised = fields.get("amount_authorized", "")
+    if not authorised or command.kind not in _MAY_DIFFER:
         return command.money
-    return money_of(less, command.money.currency, what="amount_authorized")
+    return money_of(authorised, command.money.currency, what="amount_authorized")
 
 
 def _not_taken(command: Command, fields: dict[str, str], at: datetime) -> Fact:

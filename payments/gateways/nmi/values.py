@@ -1,4 +1,4 @@
-"""How does NMI write amounts, dates and flags, and what of its payloads may be kept? Small readers; each refuses what it can not read."""
+"""How does NMI write amounts and dates, and what may be kept of it? Small readers; each refuses what it can not read."""
 
 from __future__ import annotations
 
@@ -62,7 +62,11 @@ def stamp_of(moment: datetime) -> str:
 
 def evidence_of(**facts: object) -> dict[str, object]:
     """Small, masked and JSON-able; what NMI left empty is left out."""
-    return {name: mask(value) if isinstance(value, str) else value for name, value in facts.items() if value not in ("", None)}
+    return {
+        name: mask(value) if isinstance(value, str) else value
+        for name, value in facts.items()
+        if value not in ("", None)
+    }
 
 
 def mask(text: str) -> str:
