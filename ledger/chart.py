@@ -15,7 +15,6 @@ from typing import Final
 from ledger.errors import DraftRefused, UnknownAccount, WrongDimensions
 from ledger.money import minor_digits
 
-
 KEY_MAX_LENGTH: Final = 200
 """Longest dimension, source key, subject, actor and match key, in characters."""
 

@@ -1,0 +1,6 @@
+"""Which tables are the books? Re-exported here; private to this app, written only by `ledger.services`."""
+
+from ledger.models.account import Account
+from ledger.models.journal import JournalEntry, Posting
+
+__all__ = ["Account", "JournalEntry", "Posting"]
