@@ -1,0 +1,61 @@
+"""Which gateways are played, and where do requests go? Builds the whole simulator out of its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from simulator.clock import Agenda, SimulatedClock
+from simulator.control import Control
+from simulator.faults import FaultBoard
+from simulator.gateway import Gateway, World
+from simulator.messages import Answer, Request
+from simulator.nmi.gateway import NmiGateway
+from simulator.transport import html_page
+from simulator.webhooks import RetryPlan, WebhookSender
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`webhooks`: base URL, empty to send none. `settle_every`: simulated seconds between batches, 0 for never."""
+
+    webhooks: str = ""
+    seed: int = 7
+    settle_every: float = 0.0
+    retries: RetryPlan = field(default_factory=RetryPlan)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_application(settings: Settings) -> Callable[[Request], Answer]:
+    """The function that answers every request."""
+    clock = SimulatedClock()
+    sender = WebhookSender(clock, settings.webhooks, settings.retries)
+    world = World(clock, Agenda(clock), FaultBoard(settings.seed), sender)
+    nmi = NmiGateway(
+        world,
+        settings.environment.get("GATEWAY_NMI_SECURITY_KEY") or "demo-nmi-security-key",
+        settings.environment.get("GATEWAY_NMI_WEBHOOK_SECRET") or "demo-nmi-webhook-secret",
+    )
+    gateways: dict[str, Gateway] = {nmi.name: nmi}
+    if settings.settle_every:
+        _settle_again_and_again(Agenda(clock, name="settlement"), nmi, settings.settle_every)
+    control = Control(world, gateways)
+
+    def route(request: Request) -> Answer:
+        head, slash, rest = request.path.lstrip("/").partition("/")
+        inner = replace(request, path=slash + rest)
+        if head == "_control":
+            return control.handle(inner)
+        return gateways[head].handle(inner) if head in gateways else html_page("404 Not Found", 404)
+
+    return route
+
+
+def _settle_again_and_again(agenda: Agenda, gateway: NmiGateway, seconds: float) -> None:
+    """On an agenda of its own, which reset does not clear."""
+
+    def settle() -> None:
+        agenda.after(seconds, settle)
+        gateway.settle_all()
+
+    agenda.after(seconds, settle)

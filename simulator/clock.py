@@ -1,0 +1,88 @@
+"""What time is it at the gateways, and what is due? Real time plus an offset that the control interface may advance."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+
+class SimulatedClock:
+    """Real time plus an offset in seconds; never runs backwards but by reset."""
+
+    def __init__(self) -> None:
+        self.offset_seconds = 0.0
+
+    def now(self) -> datetime:
+        """The gateways' present moment, in UTC."""
+        return datetime.now(UTC) + timedelta(seconds=self.offset_seconds)
+
+    def seconds(self) -> float:
+        """The same moment as seconds since 1970."""
+        return time.time() + self.offset_seconds
+
+
+class Agenda:
+    """Runs jobs when their simulated time has come, on daemon threads of its own.
+
+    Advancing the clock brings every job due by then forward. A job that raises is reported on standard error and does
+    not stop the others.
+    """
+
+    def __init__(self, clock: SimulatedClock, threads: int = 1, name: str = "agenda") -> None:
+        self._clock = clock
+        self._jobs: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._running = 0
+        for index in range(threads):
+            threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True).start()
+
+    def after(self, seconds: float, job: Callable[[], None]) -> None:
+        """Run `job` that many simulated seconds from now."""
+        with self._changed:
+            heapq.heappush(self._jobs, (self._clock.seconds() + seconds, next(self._order), job))
+            self._changed.notify()
+
+    def clear(self) -> None:
+        """Forget every job that has not begun."""
+        with self._changed:
+            self._jobs.clear()
+
+    def wake(self) -> None:
+        """Look at the clock again: it was advanced."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def pending(self) -> int:
+        """How many jobs wait or run."""
+        with self._changed:
+            return len(self._jobs) + self._running
+
+    def _next_job(self) -> Callable[[], None]:
+        with self._changed:
+            while True:
+                wait = self._jobs[0][0] - self._clock.seconds() if self._jobs else None
+                if wait is not None and wait <= 0:
+                    self._running += 1
+                    job = heapq.heappop(self._jobs)[2]
+                    if self._jobs:
+                        self._changed.notify()
+                    return job
+                self._changed.wait(wait)
+
+    def _work(self) -> None:
+        while True:
+            job = self._next_job()
+            try:
+                job()
+            except Exception:  # noqa: BLE001 - one bad job must not end the thread that serves all others
+                traceback.print_exc(file=sys.stderr)
+            finally:
+                with self._changed:
+                    self._running -= 1

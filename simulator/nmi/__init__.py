@@ -1,0 +1,1 @@
+"""What would NMI answer? Its transact and query interfaces, webhooks, batches and dashboard; knows no other gateway."""
