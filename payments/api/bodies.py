@@ -31,7 +31,7 @@ class _KeyedJson(BodyModel):
         return {cls.__read_from_single_attr__: read_document(request)}
 
 
-class _KeyedBody(Body):
+class _KeyedBody(Body):  # type: ignore[misc]  # the framework's own parameters inherit from the final class too
     _model = _KeyedJson
 
     @classmethod

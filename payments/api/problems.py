@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -65,13 +66,17 @@ def problem(error: PaymentsError) -> HttpResponse:
 
 def speak_problems(api: NinjaAPI) -> None:
     """Make every exception of the API a problem."""
-    api.add_exception_handler(PaymentsError, _refused)
-    api.add_exception_handler(ValidationError, _invalid)
-    api.add_exception_handler(AuthenticationError, _unknown_caller)
-    api.add_exception_handler(HttpError, _http_error)
-    api.add_exception_handler(OperationalError, _database_away)
-    api.add_exception_handler(InterfaceError, _database_away)
-    api.add_exception_handler(Exception, _broken)
+    handlers: dict[type[Exception], Callable[..., HttpResponse]] = {
+        PaymentsError: _refused,
+        ValidationError: _invalid,
+        AuthenticationError: _unknown_caller,
+        HttpError: _http_error,
+        OperationalError: _database_away,
+        InterfaceError: _database_away,
+        Exception: _broken,
+    }
+    for kind, handler in handlers.items():
+        api.add_exception_handler(kind, handler)
 
 
 def _refused(_request: HttpRequest, error: PaymentsError) -> HttpResponse:

@@ -177,13 +177,6 @@ class RefundOut(Strict):
     updated_at: datetime
 
 
-class FieldProblem(Strict):
-    """One input that is wrong."""
-
-    field: str
-    detail: str
-
-
 class Problem(BaseModel):
     """RFC 9457. `code` is stable; `field` names the input that is wrong, `payment_id` a payment that is in the way."""
 
@@ -193,5 +186,5 @@ class Problem(BaseModel):
     detail: str
     code: str
     field: str | None = None
-    errors: list[FieldProblem] | None = None
+    errors: list[dict[str, str]] | None = None  # field and detail of each wrong input
     payment_id: str | None = None

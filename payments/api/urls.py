@@ -49,10 +49,10 @@ def unknown_address(request: HttpRequest) -> HttpResponse:
     return problem(UnknownAddress("There is nothing at this address. The endpoints are listed at /api/v1/docs."))
 
 
-_endpoints = [
+_endpoints = [path("", unknown_address, name="api-root")] + [  # the schema asks for its name
     URLPattern(known.pattern, _refusing_methods(known.callback), known.default_args, known.name)
     for known in api.urls[0]
-    if known.name != "api-root"
+    if isinstance(known, URLPattern) and known.name != "api-root"
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((_endpoints, "ninja"), namespace=api.urls_namespace)),

@@ -1,4 +1,4 @@
-"""What does the API do under an idempotency key? Each command hands its use-case to `answer_once`; it decides nothing."""
+"""What does the API do under an idempotency key? Each command hands its use-case to `answer_once` and decides nothing."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Tests of the API: real requests against the real doors, services and database."""
