@@ -1,4 +1,4 @@
-"""How does a gateway hand us a message? Bytes in, one service call, a status out. It reads no table and decides nothing.
+"""How does a gateway hand us a message? Bytes in, one service call, a status out. It decides nothing.
 
 The answers are the public contract: 200 stored or already known, 400 unreadable, 401 signature, 404 unknown account,
 405 not posted, 413 too large, 503 the database is away.
@@ -77,7 +77,7 @@ def _declared_body(request: HttpRequest, declared: str) -> bytes:
 
 
 def _chunked_body(request: HttpRequest) -> bytes:
-    """A chunked request has no length, and Django would show an empty body: read here, a byte past the limit at most."""
+    """A chunked request has no length, and Django shows an empty body: it is read here, up to the limit."""
     if not request.META.get("wsgi.input_terminated"):
         return b""
     stream: BinaryIO = request.META["wsgi.input"]

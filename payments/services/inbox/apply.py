@@ -61,14 +61,14 @@ def read(event: InboundEvent) -> Reading:
 
 
 def needing_own_transaction(readings: Iterable[Reading]) -> frozenset[int]:
-    """Payments of these events with a call in flight: what touches an operation's outcome is mixed with nothing else."""
+    """Payments of these events with a call in flight: what touches an outcome is mixed with nothing else."""
     meant = {payment_id for reading in readings for payment_id in reading.payment_ids}
     busy = Operation.objects.filter(payment_id__in=meant, state__in=_IN_FLIGHT) if meant else Operation.objects.none()
     return frozenset(busy.values_list("payment_id", flat=True))
 
 
 def lock_all(readings: Sequence[Reading]) -> None:
-    """Every payment in id order, then every transaction of nobody's: two drains never wait for each other in a circle."""
+    """Every payment in id order, then every transaction of nobody's: no two drains wait in a circle."""
     meant = sorted({payment_id for reading in readings for payment_id in reading.payment_ids})
     if meant:
         list(Payment.objects.filter(pk__in=meant).order_by("pk").select_for_update().values_list("pk"))
@@ -97,7 +97,7 @@ def record_reading(reading: Reading, *, by: Actor, now: datetime) -> tuple[Recor
 
 
 def conclude(reading: Reading, recorded: Sequence[Recorded], *, now: datetime) -> None:
-    """Set what became of the event, in memory: state, outcome in a sentence, and when it is looked at again, if ever."""
+    """Set what became of the event, in memory: state, outcome in a sentence, and when it is looked at again."""
     event = reading.event
     event.error = ""
     event.next_check_at = None

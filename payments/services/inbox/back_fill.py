@@ -1,4 +1,4 @@
-"""What did we miss while webhooks did not come? Lists the gateway's window page by page and records every fact in it."""
+"""What did we miss while webhooks did not come? Lists the gateway's window page by page and records every fact."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _page(account: GatewayAccount, start: datetime, end: datetime, page: int, cl
     return answer
 
 
-def _record(  # noqa: PLR0913 - it adds to the caller's counts
+def _record(
     account: GatewayAccount,
     fact: Fact,
     now: datetime,

@@ -69,12 +69,13 @@ def _drain_batch(clock: Callable[[], datetime], size: int, states: Counter[str])
         with transaction.atomic():
             events = list(_due(now).order_by("next_check_at", "id")[:size])
             claimed = [event.pk for event in events]
-            alone = _work_off(events, now, states, SYSTEM)
+            ended, alone = _work_off(events, now, SYSTEM)
     except Exception as trouble:  # whatever it was, the good events of the batch must not suffer
         if not claimed:
             raise
         _bisect(claimed, trouble, clock, states, SYSTEM)
         return len(claimed)
+    states.update(ended)
     for event_id in alone:
         _run([event_id], clock, states, SYSTEM)
     return len(claimed)
@@ -85,10 +86,11 @@ def _run(ids: list[int], clock: Callable[[], datetime], states: Counter[str], by
     now = clock()
     try:
         with transaction.atomic():
-            alone = _work_off(list(_due(now).filter(pk__in=ids).order_by("id")), now, states, by)
+            ended, alone = _work_off(list(_due(now).filter(pk__in=ids).order_by("id")), now, by)
     except Exception as trouble:  # noqa: BLE001 - the good events of the batch must not suffer
         _bisect(ids, trouble, clock, states, by)
         return
+    states.update(ended)
     for event_id in alone:
         _run([event_id], clock, states, by)
 
@@ -108,8 +110,11 @@ def _due(now: datetime) -> QuerySet[InboundEvent]:
     return waiting.select_related("gateway_account").select_for_update(skip_locked=True, of=("self",))
 
 
-def _work_off(events: Sequence[InboundEvent], now: datetime, states: Counter[str], by: Actor) -> list[int]:
-    """Translate, lock, record and conclude inside the open transaction. Returns those that need one of their own."""
+def _work_off(events: Sequence[InboundEvent], now: datetime, by: Actor) -> tuple[Counter[str], list[int]]:
+    """Translate, lock, record and conclude inside the open transaction.
+
+    Returns what became of them by state, to be counted once the transaction stands, and those that need one of their own.
+    """
     readings = [read(event) for event in events]
     busy = needing_own_transaction(readings) if len(readings) > 1 else frozenset()
     together = [reading for reading in readings if not reading.payment_ids & busy]
@@ -117,10 +122,8 @@ def _work_off(events: Sequence[InboundEvent], now: datetime, states: Counter[str
     for reading in together:
         conclude(reading, record_reading(reading, by=by, now=now), now=now)
     InboundEvent.objects.bulk_update([reading.event for reading in together], _CONCLUDED)
-    # Counted when the transaction stands: a batch that is rolled back and bisected is counted by its parts.
-    ended = Counter(str(reading.event.state) for reading in together)
-    transaction.on_commit(lambda: states.update(ended))
-    return [reading.event.pk for reading in readings if reading.payment_ids & busy]
+    alone = [reading.event.pk for reading in readings if reading.payment_ids & busy]
+    return Counter(str(reading.event.state) for reading in together), alone
 
 
 @transaction.atomic
