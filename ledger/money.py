@@ -98,7 +98,7 @@ class Money:
         Raises: AmountError for blanks, signs other than a leading minus, separators, exponents, NaN, too many decimals.
         """
         digits = minor_digits(currency)
-        if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
+        if not _DECIMAL.fullmatch(text):
             raise AmountError(f"{text!r} is not an amount: write digits and at most one decimal point, like '12.34'.")
         whole, _, fraction = text.partition(".")
         if len(fraction) > digits:

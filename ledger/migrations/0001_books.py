@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('normal_side', models.CharField(choices=[('debit', 'debit'), ('credit', 'credit')], max_length=6)),
                 ('memo', models.BooleanField(help_text='Outside the trial balance.')),
                 ('open_item', models.BooleanField(help_text='Every posting carries a match key.')),
-                ('min_balance', ledger.fields.MinorUnitsField(help_text='Floor in minor units, from the normal side; empty: no floor.', null=True)),
+                ('min_balance', models.BigIntegerField(help_text='Floor in minor units, from the normal side; empty: no floor.', null=True)),
                 ('created_at', models.DateTimeField(help_text='Of the row only; nothing is decided by it.')),
             ],
             options={

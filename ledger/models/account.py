@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from ledger.chart import KEY_MAX_LENGTH, AccountRef, Side, account_spec
-from ledger.fields import CurrencyField, MinorUnitsField
+from ledger.fields import CurrencyField
 
 SIDES = [side.value for side in Side]
 
@@ -23,7 +23,9 @@ class Account(models.Model):
     normal_side = models.CharField(max_length=6, choices=[(side, side) for side in SIDES])
     memo = models.BooleanField(help_text="Outside the trial balance.")
     open_item = models.BooleanField(help_text="Every posting carries a match key.")
-    min_balance = MinorUnitsField(null=True, help_text="Floor in minor units, from the normal side; empty: no floor.")
+    min_balance = models.BigIntegerField(
+        null=True, help_text="Floor in minor units, from the normal side; empty: no floor."
+    )
     created_at = models.DateTimeField(help_text="Of the row only; nothing is decided by it.")
 
     class Meta:
