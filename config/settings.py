@@ -210,11 +210,13 @@ CONSOLE_QUEUES: list[str] = []  # dotted callables `(request, now) -> WorkQueue 
 
 # --- what apps hang onto the project --------------------------------------------------------------------------------------
 LEDGER_PROOFS: list[str] = [
-    "payments.queries.suspense_findings",
-    "payments.queries.completeness_findings",
+    "payments.queries.proofs.suspense_findings",
+    "payments.queries.proofs.completeness_findings",
 ]  # dotted callables `() -> list[Finding]`, run by verify_ledger beside its own proofs
 GATEWAY_CREDENTIALS = gateway_credentials  # slug -> its credentials; read when needed, kept nowhere
-METRICS: list[str] = []  # dotted callables `() -> list[tuple[name, help, labels, value]]`, asked by /metrics
+METRICS: list[
+    str
+] = []  # dotted callables `() -> Iterable[(name, help, {label: text}, value)]`, gauges asked by /metrics
 
 LOGGING = {
     "version": 1,

@@ -153,9 +153,13 @@ def held_applied(money: Money, booking: Booking) -> EntryDraft:
     )
 
 
+def held_adopted(money: Money, booking: Booking) -> EntryDraft:
+    """Money that left us beyond what our books explain is taken out of sales; suspense returns to zero."""
+    to = held(booking.held_on, booking.gateway, money.currency)
+    return _draft(booking, _transfer(sales(money.currency), to, money, booking))
+
+
 def held_to_wallet(money: Money, booking: Booking, *, customer: str) -> EntryDraft:
     """Money under review becomes the customer's balance."""
     wallet = AccountRef(chart.WALLET.code, money.currency, customer=customer)
-    return _draft(
-        booking, _transfer(held(booking.held_on, booking.gateway, money.currency), wallet, money, booking)
-    )
+    return _draft(booking, _transfer(held(booking.held_on, booking.gateway, money.currency), wallet, money, booking))

@@ -17,6 +17,8 @@ from payments.states import (
 S = PaymentState
 # A payment in one of these has sent nothing: money that claims to belong to it has another origin.
 _SENT_NOTHING = frozenset({S.INITIATED, S.VALIDATED})
+# An attempt in one of these has had its hold, and we know how that ended.
+_HELD_BEFORE = frozenset({AttemptState.CAPTURED, AttemptState.VOIDED, AttemptState.LAPSED})
 _GIVEN_UP = {
     S.CANCELLED: (ReviewKind.CAPTURED_AFTER_CANCEL, "The gateway captured money for a cancelled payment."),
     S.REFUNDED: (ReviewKind.CAPTURED_AFTER_REFUND, "The gateway captured money after everything had been refunded."),
@@ -28,7 +30,9 @@ _GIVEN_UP = {
 def decide_restated(s: Snapshot, fact: Fact) -> Decision:
     """The same movement with another amount: believed from a look-up only, and only the difference is booked."""
     if fact.source != Source.LOOK_UP:
-        return ask(f"We know this movement as {s.known_money}, the {fact.source} says {fact.money}: the gateway is asked.")
+        return ask(
+            f"We know this movement as {s.known_money}, the {fact.source} says {fact.money}: the gateway is asked."
+        )
     because = f"The gateway's look-up says {fact.money} where {s.known_money} was booked."
     if fact.kind == FactKind.AUTHORISATION:
         return Decision(Verdict.APPLY, because, posting=Posting.HOLD, restates=True)
@@ -59,7 +63,10 @@ def decide_nobodys(s: Snapshot, fact: Fact) -> Decision:
     if posting in {Posting.HELD_OUT, Posting.HOLD_RELEASE}:
         return Decision(Verdict.APPLY, "It ends money of nobody that we had booked before.", posting=posting)
     return Decision(
-        Verdict.REVIEW, "The gateway moved money that no payment of ours explains.", posting=posting, review=ReviewKind.ORPHAN
+        Verdict.REVIEW,
+        "The gateway moved money that no payment of ours explains.",
+        posting=posting,
+        review=ReviewKind.ORPHAN,
     )
 
 
@@ -69,20 +76,22 @@ def decide_authorisation(s: Snapshot, fact: Fact) -> Decision:
     if state in _SENT_NOTHING:
         return _hold_in_review("A hold for a payment that has sent nothing.", ReviewKind.ORPHAN)
     if not s.attempt_is_current:
-        return _hold_in_review("A hold came to life on an attempt that had been given up.", ReviewKind.LATE_AUTHORISATION)
+        return _hold_in_review(
+            "A hold came to life on an attempt that had been given up.", ReviewKind.LATE_AUTHORISATION
+        )
     if state in {S.PENDING, S.FAILED}:
         return _authorise(s, fact)
-    if s.same_transaction and state != S.AUTHORISED and s.attempt_state != AttemptState.FAILED:
-        return Decision(
-            Verdict.APPLY, "We hear of the hold only after its end.", posting=Posting.HOLD_AND_RELEASE
-        )
+    if s.same_transaction and s.attempt_state in _HELD_BEFORE:
+        return Decision(Verdict.APPLY, "We hear of the hold only after its end.", posting=Posting.HOLD_AND_RELEASE)
     return _hold_in_review(f"A hold came to life for a payment that is {state}.", ReviewKind.LATE_AUTHORISATION)
 
 
 def _authorise(s: Snapshot, fact: Fact) -> Decision:
     late = s.payment_state == S.FAILED
     if late and s.sibling_active:
-        return _hold_in_review("A hold came late, and another payment of this order lives.", ReviewKind.LATE_AUTHORISATION)
+        return _hold_in_review(
+            "A hold came late, and another payment of this order lives.", ReviewKind.LATE_AUTHORISATION
+        )
     differs = s.asked is not None and fact.money != s.asked
     return Decision(
         Verdict.REVIEW if differs else Verdict.APPLY,
@@ -97,9 +106,7 @@ def _authorise(s: Snapshot, fact: Fact) -> Decision:
 
 
 def _hold_in_review(because: str, kind: ReviewKind) -> Decision:
-    return Decision(
-        Verdict.REVIEW, because, operation_to=OperationState.SUCCEEDED, posting=Posting.HOLD, review=kind
-    )
+    return Decision(Verdict.REVIEW, because, operation_to=OperationState.SUCCEEDED, posting=Posting.HOLD, review=kind)
 
 
 def decide_capture(s: Snapshot, fact: Fact) -> Decision:

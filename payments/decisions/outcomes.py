@@ -16,22 +16,28 @@ from payments.states import (
     Source,
 )
 
-S, O = PaymentState, OperationState
+S, Op = PaymentState, OperationState
 _NEVER_HAPPENED = frozenset({FactKind.NOT_SENT, FactKind.ABSENT})
 NOT_PENDING_SETTLEMENT = "300:not_pending_settlement"  # NMI: a void came after settlement; the refund is the means then
-DUPLICATE_OF_OTHER = "duplicate_of_other"  # our reference is unknown there, and the named transaction is another payment's
+DUPLICATE_OF_OTHER = (
+    "duplicate_of_other"  # our reference is unknown there, and the named transaction is another payment's
+)
 
 
 def decide_outcome(s: Snapshot, fact: Fact) -> Decision:
     """An operation ended without money, or its end is unknown."""
     if s.payment_state is None:
-        return Decision(Verdict.PARK, "No payment of ours is known for it yet.") if not s.orphan_due else no_op(
-            "No payment of ours, and no money moved."
+        return (
+            Decision(Verdict.PARK, "No payment of ours is known for it yet.")
+            if not s.orphan_due
+            else no_op("No payment of ours, and no money moved.")
         )
     if s.operation_state is None:
         return no_op("No operation of ours asked for it, and no money moved.")
     if s.operation_state not in OPEN_OPERATION_STATES:
         return _about_an_ended_operation(s, fact)
+    if s.operation_state == Op.PLANNED and fact.kind not in _NEVER_HAPPENED:
+        return no_op("Nothing has been sent for it yet.")
     if fact.kind == FactKind.UNKNOWN:
         return _unknown(s, fact)
     if fact.kind == FactKind.EXHAUSTED:
@@ -44,25 +50,25 @@ def decide_outcome(s: Snapshot, fact: Fact) -> Decision:
         return Decision(
             Verdict.ASK,
             "The gateway calls it a duplicate: our own reference is looked up before anything else.",
-            operation_to=O.UNKNOWN if s.operation_state == O.SENT else None,
+            operation_to=Op.UNKNOWN if s.operation_state == Op.SENT else None,
         )
     return _ended_without_money(s, fact)
 
 
 def _about_an_ended_operation(s: Snapshot, fact: Fact) -> Decision:
     refused = fact.kind in {FactKind.DECLINED, FactKind.NOT_SENT, FactKind.ABSENT}
-    if s.operation_state == O.SUCCEEDED and refused and fact.source != Source.LOOK_UP:
+    if s.operation_state == Op.SUCCEEDED and refused and fact.source != Source.LOOK_UP:
         return ask(f"The {fact.source} says {fact.kind}, yet the operation succeeded: the gateway is asked.")
     return no_op(f"The operation had already {s.operation_state}.")
 
 
 def _unknown(s: Snapshot, fact: Fact) -> Decision:
-    if s.operation_state != O.SENT:
+    if s.operation_state != Op.SENT:
         return no_op("Its outcome is already being looked up.")
     return Decision(
         Verdict.APPLY,
         "No usable answer came, and it may have been processed: only a look-up can tell." + _said(fact),
-        operation_to=O.UNKNOWN,
+        operation_to=Op.UNKNOWN,
         refund_to=RefundState.UNKNOWN if s.operation_has_refund else None,
     )
 
@@ -84,17 +90,19 @@ def _ended_without_money(s: Snapshot, fact: Fact) -> Decision:
             review=ReviewKind.CAPTURE_FAILED,
         )
     if fact.kind in _NEVER_HAPPENED:
-        return Decision(Verdict.APPLY, f"The void did not happen: {_why(fact)}. It is asked again.", operation_to=O.FAILED)
+        return Decision(
+            Verdict.APPLY, f"The void did not happen: {_why(fact)}. It is asked again.", operation_to=Op.FAILED
+        )
     return Decision(
         Verdict.REVIEW,
         f"The gateway refused the void: {_why(fact)}.",
-        operation_to=O.DECLINED,
+        operation_to=Op.DECLINED,
         review=ReviewKind.VOID_FAILED,
     )
 
 
 def _ended_as(fact: Fact) -> OperationState:
-    return O.FAILED if fact.kind in _NEVER_HAPPENED else O.DECLINED
+    return Op.FAILED if fact.kind in _NEVER_HAPPENED else Op.DECLINED
 
 
 def _why(fact: Fact) -> str:
@@ -111,7 +119,7 @@ def _collecting_refused(s: Snapshot, fact: Fact) -> Decision:
             Verdict.REVIEW,
             "The gateway took it for a duplicate of another payment and refused; nothing was taken.",
             attempt_to=attempt_to,
-            operation_to=O.DECLINED,
+            operation_to=Op.DECLINED,
             review=ReviewKind.DUPLICATE_OF_OTHER_PAYMENT,
         )
     payment_to = S.CANCELLED if s.cancel_requested else S.FAILED
@@ -137,7 +145,7 @@ def _refund_refused(s: Snapshot, fact: Fact) -> Decision:
     return Decision(
         Verdict.REVIEW,
         f"The gateway refused the refund: {_why(fact)}. The money stays with us.",
-        operation_to=O.DECLINED,
+        operation_to=Op.DECLINED,
         refund_to=RefundState.FAILED,
         posting=Posting.REFUND_FREED,
         review=ReviewKind.REFUND_FAILED,

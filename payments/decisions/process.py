@@ -47,9 +47,13 @@ def _own_step(s: Snapshot, fact: Fact) -> Decision:
 
 def _cancel_asked(s: Snapshot) -> Decision:
     if s.payment_state in {S.INITIATED, S.VALIDATED}:
-        return Decision(Verdict.APPLY, "Cancelled before anything was sent.", payment_to=S.CANCELLED, cancel_requested=True)
+        return Decision(
+            Verdict.APPLY, "Cancelled before anything was sent.", payment_to=S.CANCELLED, cancel_requested=True
+        )
     if s.payment_state == S.PENDING and s.nothing_open:
-        return Decision(Verdict.APPLY, "Cancelled: nothing is open anywhere.", payment_to=S.CANCELLED, cancel_requested=True)
+        return Decision(
+            Verdict.APPLY, "Cancelled: nothing is open anywhere.", payment_to=S.CANCELLED, cancel_requested=True
+        )
     if s.payment_state in {S.PENDING, S.AUTHORISED}:
         return Decision(
             Verdict.APPLY, "Cancelling is asked; it happens as soon as the gateway has let go.", cancel_requested=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from payments.decisions.verdict import Decision, Posting, Verdict, ask
-from payments.facts import Fact, Snapshot
+from payments.facts import Fact, FactKind, Snapshot
 from payments.states import (
     PAID_STATES,
     AttemptState,
@@ -121,7 +121,9 @@ def decide_refund(s: Snapshot, fact: Fact) -> Decision:
             review=ReviewKind.CURRENCY_MISMATCH,
         )
     if s.refund_open:
-        return Decision(Verdict.PARK, "A refund of ours is on its way: this may be its money. Parked until that has ended.")
+        return Decision(
+            Verdict.PARK, "A refund of ours is on its way: this may be its money. Parked until that has ended."
+        )
     if _covers(s, fact):
         return _held_money_went_back(None)
     if s.payment_state not in _RETURNS_FROM and fact.source != Source.LOOK_UP:
@@ -138,6 +140,7 @@ def _our_refund(s: Snapshot, fact: Fact) -> Decision:
         Verdict.REVIEW if differs else Verdict.APPLY,
         f"{fact.money} went back to the payer" + (f"; {s.asked} was asked." if differs else "."),
         payment_to=S.REFUNDED if done and s.payment_state in _RETURNS_FROM else None,
+        attempt_to=AttemptState.VOIDED if fact.kind == FactKind.VOID else None,
         operation_to=OperationState.SUCCEEDED,
         refund_to=RefundState.SUCCEEDED,
         posting=Posting.REFUND,

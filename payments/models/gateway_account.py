@@ -12,22 +12,33 @@ class GatewayAccount(models.Model):
     slug = models.SlugField(max_length=40, unique=True, help_text="Address of its webhooks and GATEWAY_<SLUG>_… names.")
     name = models.CharField(max_length=80)
     provider = models.CharField(max_length=40, help_text="Adapter that speaks to it, e.g. nmi.")
-    enabled = models.BooleanField(default=True, help_text="Off: no new attempts. Open ones are still followed to their end.")
-    live = models.BooleanField(default=False, help_text="Real money. Demo features refuse to run beside a live account.")
+    enabled = models.BooleanField(
+        default=True, help_text="Off: no new attempts. Open ones are still followed to their end."
+    )
+    live = models.BooleanField(
+        default=False, help_text="Real money. Demo features refuse to run beside a live account."
+    )
     shared = models.BooleanField(
-        default=False, help_text="Other systems use this account too: movements that are not ours are foreign, not orphans."
+        default=False,
+        help_text="Other systems use this account too: movements that are not ours are foreign, not orphans.",
     )
     priority = models.PositiveSmallIntegerField(default=100, help_text="Lower is asked first.")
-    currencies = models.JSONField(default=list, blank=True, help_text="ISO codes it may be asked; empty means all it can.")
+    currencies = models.JSONField(
+        default=list, blank=True, help_text="ISO codes it may be asked; empty means all it can."
+    )
     # The clocks of the design's section 13: seconds unless named otherwise.
     planned_seconds = models.PositiveIntegerField(
         default=60, help_text="A planned operation or unchecked payment older than this is run again."
     )
     send_window_seconds = models.PositiveIntegerField(
-        default=10, validators=[MinValueValidator(1)], help_text="First byte must leave within this, or nothing is sent."
+        default=10,
+        validators=[MinValueValidator(1)],
+        help_text="First byte must leave within this, or nothing is sent.",
     )
     call_seconds = models.PositiveIntegerField(
-        default=30, validators=[MinValueValidator(1), MaxValueValidator(300)], help_text="A whole call ends within this."
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(300)],
+        help_text="A whole call ends within this.",
     )
     look_up_first_seconds = models.PositiveIntegerField(default=30, help_text="First look-up after an unknown outcome.")
     absence_look_ups = models.PositiveSmallIntegerField(
@@ -39,19 +50,25 @@ class GatewayAccount(models.Model):
     look_up_limit = models.PositiveSmallIntegerField(
         default=20, help_text="Answered look-ups without a conclusion before a person is asked."
     )
-    expiry_seconds = models.PositiveIntegerField(default=3600, help_text="A payment without its own expiry lapses after this.")
+    expiry_seconds = models.PositiveIntegerField(
+        default=3600, help_text="A payment without its own expiry lapses after this."
+    )
     grace_seconds = models.PositiveIntegerField(
         default=86400, help_text="Money that comes this long after expiry still pays the payment."
     )
     hold_warning_seconds = models.PositiveIntegerField(default=86400, help_text="A hold that ends sooner opens a case.")
-    orphan_seconds = models.PositiveIntegerField(default=3600, help_text="Money that finds no payment for this long is an orphan.")
+    orphan_seconds = models.PositiveIntegerField(
+        default=3600, help_text="Money that finds no payment for this long is an orphan."
+    )
     settlement_wait_seconds = models.PositiveIntegerField(
         default=172800, help_text="A refund that waits longer for its batch opens a case."
     )
     refused_signatures = models.PositiveIntegerField(default=0, help_text="Webhooks refused since the last good one.")
     refused_signatures_total = models.PositiveBigIntegerField(default=0)
     last_event_at = models.DateTimeField(null=True, blank=True, help_text="When a verified webhook last came.")
-    version = models.PositiveIntegerField(default=0, help_text="Counts edits; a form made from an older one is refused.")
+    version = models.PositiveIntegerField(
+        default=0, help_text="Counts edits; a form made from an older one is refused."
+    )
 
     class Meta:
         ordering = ("priority", "slug")

@@ -27,9 +27,7 @@ class InboundEvent(models.Model):
     next_check_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=("gateway_account", "event_key"), name="each_event_once"),
-        )
+        constraints = (models.UniqueConstraint(fields=("gateway_account", "event_key"), name="each_event_once"),)
         indexes = (
             models.Index(fields=("next_check_at",), name="event_due", condition=models.Q(next_check_at__isnull=False)),
             models.Index(fields=("state", "-id"), name="event_state_newest"),

@@ -19,12 +19,16 @@ class Movement(models.Model):
 
     public_id = public_id_field("mov")
     gateway_account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
-    gateway_id = models.CharField(max_length=100, help_text="Canonical id: for NMI the transaction; the kind is the action.")
+    gateway_id = models.CharField(
+        max_length=100, help_text="Canonical id: for NMI the transaction; the kind is the action."
+    )
     kind = models.CharField(max_length=16, choices=enum_choices(MovementKind))
     revision = models.PositiveSmallIntegerField(default=0)
     payment = models.ForeignKey(Payment, null=True, on_delete=models.PROTECT, related_name="movements")
     attempt = models.ForeignKey(Attempt, null=True, on_delete=models.PROTECT, related_name="movements")
-    operation = models.ForeignKey(Operation, null=True, on_delete=models.PROTECT, related_name="movements", db_index=False)
+    operation = models.ForeignKey(
+        Operation, null=True, on_delete=models.PROTECT, related_name="movements", db_index=False
+    )
     refund = models.ForeignKey(Refund, null=True, on_delete=models.PROTECT, related_name="movements", db_index=False)
     amount_minor = models.BigIntegerField(help_text="Positive for what the kind says; a revision may be negative.")
     currency = models.CharField(max_length=10)

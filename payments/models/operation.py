@@ -24,7 +24,9 @@ class Operation(FSMModelMixin, models.Model):
     refund = models.ForeignKey("Refund", null=True, on_delete=models.PROTECT, related_name="operations")
     gateway_account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=10, choices=enum_choices(OperationKind))
-    reference = models.CharField(max_length=64, help_text="Ours, random, unique at the gateway; also the idempotency key.")
+    reference = models.CharField(
+        max_length=64, help_text="Ours, random, unique at the gateway; also the idempotency key."
+    )
     gateway_id = models.CharField(max_length=100, blank=True, help_text="Transaction it acts on, or made.")
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=10)
@@ -44,7 +46,9 @@ class Operation(FSMModelMixin, models.Model):
     failure_class = models.CharField(max_length=24, blank=True, choices=enum_choices(FailureClass))
     code = models.CharField(max_length=40, blank=True)
     message = models.CharField(max_length=300, blank=True)
-    look_ups_answered = models.PositiveSmallIntegerField(default=0, help_text="Without a trace of it, since done_before.")
+    look_ups_answered = models.PositiveSmallIntegerField(
+        default=0, help_text="Without a trace of it, since done_before."
+    )
     look_ups_unanswered = models.PositiveSmallIntegerField(default=0)
 
     class Meta:

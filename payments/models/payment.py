@@ -56,6 +56,8 @@ class Payment(FSMModelMixin, models.Model):
                 fields=("next_check_at",), name="payment_due", condition=models.Q(next_check_at__isnull=False)
             ),
             models.Index(fields=("payer", "amount_minor", "currency", "created_at"), name="payment_radar"),
+            models.Index(fields=("-id",), name="payment_late_success", condition=models.Q(late_success=True)),
+            models.Index(fields=("method",), name="payment_method"),
         )
         permissions = (
             ("create_payment", "Can create payments"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Lower
 
 from payments.models.fsm import public_id_field
 from payments.models.gateway_account import GatewayAccount
@@ -14,7 +15,15 @@ class Payer(models.Model):
     external_id = models.CharField(max_length=100, blank=True, help_text="The merchant's own id of the payer.")
     email = models.CharField(max_length=254, blank=True)
     name = models.CharField(max_length=200, blank=True)
-    fingerprint = models.CharField(max_length=64, db_index=True, help_text="Digest of id or e-mail; empty if neither is known.")
+    fingerprint = models.CharField(
+        max_length=64, db_index=True, help_text="Digest of id or e-mail; empty if neither is known."
+    )
+
+    class Meta:
+        indexes = (  # what people search a payer by; the fingerprint covers only the one it was made of
+            models.Index(Lower("email"), name="payer_email", condition=~models.Q(email="")),
+            models.Index(fields=("external_id",), name="payer_external_id", condition=~models.Q(external_id="")),
+        )
 
     def __str__(self) -> str:
         return self.name or self.email or self.external_id or "unnamed payer"
@@ -36,7 +45,9 @@ class PaymentMethod(models.Model):
     last_four = models.CharField(max_length=4, blank=True)
     expires_on = models.DateField(null=True, blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
-    blocked_at = models.DateTimeField(null=True, blank=True, help_text="Set by a fraud decline; refused everywhere since.")
+    blocked_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set by a fraud decline; refused everywhere since."
+    )
     blocked_because = models.CharField(max_length=200, blank=True)
 
     def __str__(self) -> str:

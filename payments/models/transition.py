@@ -27,7 +27,9 @@ class Transition(models.Model):
     before = models.JSONField()
     after = models.JSONField()
     actor = models.CharField(max_length=100, blank=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     event = models.ForeignKey(InboundEvent, null=True, on_delete=models.PROTECT, related_name="transitions")
     look_up = models.ForeignKey(LookUp, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     operation = models.ForeignKey(Operation, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)

@@ -51,6 +51,8 @@ def missing_credentials(account: GatewayAccount) -> list[str]:
     have = credentials_of(account)
     prefix = account.slug.upper().replace("-", "_")
     needed = (*adapter_of(account).credential_fields, "BASE_URL")
+    # A previous secret exists only while one is rotated.
+    needed = tuple(name for name in needed if not name.endswith("_PREVIOUS"))
     return [f"GATEWAY_{prefix}_{name}" for name in needed if not have.get(name.lower())]
 
 
@@ -95,5 +97,6 @@ def _refuse_unsafe(account: GatewayAccount) -> None:
         raise InvalidInput(f"Absence needs at least {rule.lookups} look-ups at this gateway.", field="absence_look_ups")
     if account.absence_seconds < rule.earliest_seconds:
         raise InvalidInput(
-            f"Absence is proven at the earliest {rule.earliest_seconds} seconds after the call.", field="absence_seconds"
+            f"Absence is proven at the earliest {rule.earliest_seconds} seconds after the call.",
+            field="absence_seconds",
         )

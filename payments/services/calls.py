@@ -27,7 +27,7 @@ def call(
     _refuse_transaction()
     credentials = credentials_of(account)
     return http.send(
-        adapter_of(account).with_secrets(request, credentials),
+        adapter_of(account).with_secrets(request, {name.upper(): value for name, value in credentials.items()}),
         base_url=credentials.get("base_url", ""),
         send_before=send_before,
         done_before=done_before,

@@ -65,15 +65,18 @@ def find_payment_id(fact: Fact, account_id: int, operation_id: int | None = None
     if operation_id is not None:
         return Operation.objects.values_list("payment_id", flat=True).get(pk=operation_id)
     if fact.reference:
-        for rows in (Operation.objects, Attempt.objects):
-            found = rows.filter(gateway_account_id=account_id, reference=fact.reference).values_list("payment_id", flat=True)
-            if found:
-                return found[0]
+        ours = {"gateway_account_id": account_id, "reference": fact.reference}
+        found = Operation.objects.filter(**ours).values_list("payment_id", flat=True).first()
+        found = found or Attempt.objects.filter(**ours).values_list("payment_id", flat=True).first()
+        if found:
+            return found
     for gateway_id in filter(None, (fact.gateway_id, fact.original_gateway_id)):
-        for rows in (Attempt.objects, Movement.objects.exclude(payment=None)):
-            found = rows.filter(gateway_account_id=account_id, gateway_id=gateway_id).values_list("payment_id", flat=True)
-            if found:
-                return found[0]
+        theirs = {"gateway_account_id": account_id, "gateway_id": gateway_id}
+        found = Attempt.objects.filter(**theirs).values_list("payment_id", flat=True).first()
+        known = Movement.objects.filter(**theirs).exclude(payment=None)
+        found = found or known.values_list("payment_id", flat=True).first()
+        if found:
+            return found
     return None
 
 
@@ -85,7 +88,9 @@ def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> C
         _lock_transaction(account_id, fact.gateway_id)
         return Case(
             account=account,
-            movements=list(Movement.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id).order_by("id")),
+            movements=list(
+                Movement.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id).order_by("id")
+            ),
             reviews=_open_reviews(Review.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id)),
         )
     case = lock_payment(payment_id, account)
@@ -167,11 +172,12 @@ def _of_attempt(case: Case, attempt: Attempt, fact: Fact) -> Operation | None:
 
 
 def nothing_open(case: Case) -> bool:
-    """The one guard: no attempt of this payment may have taken or can still take money.
+    """The one guard: no attempt of this payment has taken, may have taken or can still take money.
 
     It bars retry, failover, cancel, expiry and write-off alike.
     """
-    return not any(a.state in OPEN_ATTEMPT_STATES for a in case.attempts) and not any(
+    bars = OPEN_ATTEMPT_STATES | {AttemptState.CAPTURED}
+    return not any(a.state in bars for a in case.attempts) and not any(
         o.state in OPEN_OPERATION_STATES for o in case.operations
     )
 
@@ -224,9 +230,7 @@ def _sibling_active(payment: Payment) -> bool:
 
 def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot:
     """What `decide` may know about the case."""
-    kinds = (
-        (MovementKind.CAPTURE, MovementKind.REFUND) if fact.kind == FactKind.SETTLED else (_movement_kind(fact),)
-    )
+    kinds = (MovementKind.CAPTURE, MovementKind.REFUND) if fact.kind == FactKind.SETTLED else (_movement_kind(fact),)
     holding = reviews_holding(case, fact)
     base = Snapshot(
         known_money=known_money(case, fact.gateway_id, *filter(None, kinds)),

@@ -162,7 +162,9 @@ def preview_cancel(payment_id: str) -> Preview:
     if payment.state == PaymentState.AUTHORISED:
         line = f"{case.account.name} is asked to void the hold; the payment is cancelled when that is proven."
     elif payment.state == PaymentState.PENDING:
-        line = "A call is open: the payment is cancelled once it is proven that nothing was taken, or the hold is voided."
+        line = (
+            "A call is open: the payment is cancelled once it is proven that nothing was taken, or the hold is voided."
+        )
     else:
         line = "Nothing was sent yet: the payment is cancelled at once."
     return Preview("Cancel", (line, "Money already taken is not cancelled: it would have to be refunded."))

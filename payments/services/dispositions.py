@@ -97,6 +97,15 @@ CHOICES: tuple[Choice, ...] = (
         needs_money=True,
     ),
     Choice(
+        "adopt",
+        "Accept the gateway's amount",
+        "More money left us than our books explain; it is taken out of sales.",
+        ("Debit sales, credit {account} with what went out.",),
+        frozenset({K.AMOUNT_MISMATCH, K.CURRENCY_MISMATCH, K.REFUND_BEYOND_CAP, K.ORPHAN}),
+        frozenset({K.REFUND_BEYOND_CAP}),
+        needs_money=True,
+    ),
+    Choice(
         "hold_until",
         "Wait until a date",
         "The money stays where it is; the case comes back on the date.",
@@ -169,13 +178,17 @@ def refusal_of(choice: Choice, review: Review) -> str:
         return "This kind of case is not decided that way."
     if choice.code in {"refund", "wallet", "apply_to_other", "apply_here"} and review.held_minor <= 0:
         return "The case holds no money to give: it stands for money that went out."
+    if choice.code == "adopt" and review.held_minor > 0:
+        return "The case holds money that came in: say what it is for."
     check = _CHECKS.get(choice.code)
     return check(review) if check else ""
 
 
 def _may_refund(review: Review) -> str:
     if review.payment_id is None or review.attempt is None:
-        return "No payment of ours made it: give it back in the gateway's own dashboard, the case then closes by itself."
+        return (
+            "No payment of ours made it: give it back in the gateway's own dashboard, the case then closes by itself."
+        )
     return ""
 
 

@@ -243,7 +243,8 @@ def _move_attempt(case: Case, fact: Fact, decision: Decision) -> None:
     attempt, target = case.attempt, decision.attempt_to
     if attempt is None:
         return
-    learns_id = fact.kind in {FactKind.AUTHORISATION, FactKind.CAPTURE} and not attempt.gateway_id and fact.gateway_id
+    tells_id = fact.kind in {FactKind.AUTHORISATION, FactKind.CAPTURE, FactKind.VOID}
+    learns_id = tells_id and bool(fact.gateway_id) and not attempt.gateway_id
     if learns_id:
         attempt.gateway_id = fact.gateway_id
     moves = target is not None and attempt.state != target
@@ -291,7 +292,8 @@ def _move_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> 
 
 def _open_review(case: Case, fact: Fact, decision: Decision, *, now: datetime) -> None:
     assert decision.review is not None
-    for held_on, money in _held_parts(case, fact, decision) or [("", None)]:
+    parts: list[tuple[str, Money | None]] = [*_held_parts(case, fact, decision)] or [("", None)]
+    for held_on, money in parts:
         review = Review(
             kind=decision.review,
             gateway_account=case.account,
@@ -300,8 +302,8 @@ def _open_review(case: Case, fact: Fact, decision: Decision, *, now: datetime) -
             operation=case.operation,
             gateway_id=fact.gateway_id,
             held_on=held_on,
-            held_minor=money.amount_minor if money else 0,
-            currency=money.currency if money else "",
+            held_minor=money.amount_minor if money is not None else 0,
+            currency=money.currency if money is not None else "",
             because=decision.because[:400],
             opened_at=now,
             due_at=review_due(decision.review, now),

@@ -207,9 +207,7 @@ def _credentials(wanted: MethodRequest) -> dict[GatewayAccount, str]:
     if wanted.credentials:
         unknown = sorted(set(wanted.credentials) - set(accounts))
         if unknown:
-            raise InvalidInput(
-                f"There is no gateway account {unknown[0]!r}.", field=f"method.credentials.{unknown[0]}"
-            )
+            raise InvalidInput(f"There is no gateway account {unknown[0]!r}.", field=f"method.credentials.{unknown[0]}")
         found = {accounts[slug]: token for slug, token in wanted.credentials.items() if token}
     elif wanted.token.startswith(DEMO_TOKENS):
         found = {a: f"{a.provider}_{wanted.token}" for a in accounts.values() if not a.live}

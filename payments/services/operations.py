@@ -22,7 +22,11 @@ def new_reference(prefix: str) -> str:
 
 def freeze(command: Command) -> dict[str, Any]:
     """The command as it is stored: plain JSON."""
-    return {**asdict(command), "kind": command.kind.value, "money": [command.money.amount_minor, command.money.currency]}
+    return {
+        **asdict(command),
+        "kind": command.kind.value,
+        "money": [command.money.amount_minor, command.money.currency],
+    }
 
 
 def thaw(stored: dict[str, Any]) -> Command:

@@ -20,7 +20,7 @@ from payments.errors import PaymentsError
 log = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 60
-PATIENCE_SECONDS = 0.25  # of a connection or an answer; a hanging Redis must not hang the API
+PATIENCE_SECONDS = 0.5  # of a connection or an answer; a hanging Redis must not hang the API
 _REST = timedelta(seconds=5)  # after a failure Redis is left alone for this long
 _away_until: dict[str, datetime] = {}
 
@@ -52,7 +52,7 @@ def _count(key: str, now: datetime) -> int:
             pipe.incr(key)
             pipe.expire(key, 2 * WINDOW_SECONDS)
             return int(pipe.execute()[0])
-    except RedisError as error:
+    except (RedisError, OSError, ValueError) as error:  # redis-py 8.1: a handshake timing out ends in a ValueError
         log.warning("Redis is away (%s): the rate limit is off.", type(error).__name__)
         _away_until[settings.REDIS_URL] = now + _REST
         return 0
@@ -64,5 +64,6 @@ def _client(url: str) -> Redis:
         url,
         socket_timeout=PATIENCE_SECONDS,
         socket_connect_timeout=PATIENCE_SECONDS,
+        protocol=2,  # no greeting to wait for
         retry=Retry(NoBackoff(), 0),
     )

@@ -69,8 +69,7 @@ def request_refund(
                 f"{Money(amount_minor, payment.currency)} asked, {left} can be refunded.", field="amount_minor"
             )
         attempt = next(a for a in reversed(case.attempts) if a.state == "captured" or a is case.attempts[0])
-        refund = reserve(case, attempt, Money(amount_minor, payment.currency), reason=reason, actor=actor, now=now)
-        return refund
+        return reserve(case, attempt, Money(amount_minor, payment.currency), reason=reason, actor=actor, now=now)
 
 
 def lock_by_public_id(payment_id: str, version: int | None = None) -> Case:
@@ -187,7 +186,9 @@ def _means(case: Case, refund: Refund, attempt: Attempt) -> OperationKind | None
     if adapter_for(case.account).capabilities.refund_before_settlement or all(m.settled_at for m in captures):
         return OperationKind.REFUND
     taken = known_money(case, attempt.gateway_id, MovementKind.CAPTURE)
-    gone = total((m for m in case.movements if m.attempt_id == attempt.pk and m.kind == MovementKind.REFUND), refund.currency)
+    gone = total(
+        (m for m in case.movements if m.attempt_id == attempt.pk and m.kind == MovementKind.REFUND), refund.currency
+    )
     if taken == refund.money and gone.is_zero:
         return OperationKind.VOID
     return None
@@ -204,7 +205,9 @@ def _wait_for_settlement(case: Case, refund: Refund, now: datetime) -> None:
     """Until the next batch; past the account's patience a case opens and the refund goes on waiting."""
     if refund.waits_until is None:
         refund.waits_until = now + timedelta(seconds=case.account.settlement_wait_seconds)
-    _wait(refund, "a part can be given back only after the gateway's next settlement batch", now + timedelta(hours=1), now)
+    _wait(
+        refund, "a part can be given back only after the gateway's next settlement batch", now + timedelta(hours=1), now
+    )
     refund.waits_for = Waits.SETTLEMENT
     refund.save()
     if now >= refund.waits_until:

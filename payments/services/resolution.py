@@ -58,7 +58,8 @@ def ask_gateway(payment_id: str, *, actor: Actor, clock: Clock) -> Asked:
 
 def ask_about(payment_id: int, clock: Clock, *, asked_by: str = "", user_id: int | None = None) -> Asked:
     """Look up every call of the payment that reached its gateway, then set its clock anew."""
-    answered, changes = True, []
+    answered = True
+    changes: list[str] = []
     for operation_id in _worth_asking(payment_id):
         outcome = look_up(operation_id, clock, asked_by=asked_by, user_id=user_id)
         answered = answered and outcome.answered
@@ -204,9 +205,7 @@ def _count(operation_id: int, now: datetime, *, answered: bool) -> Operation:
         return operation
 
 
-def _conclude(
-    operation_id: int, answer: LookUpAnswer, evidence: LookUp, clock: Clock, *, may_conclude: bool
-) -> None:
+def _conclude(operation_id: int, answer: LookUpAnswer, evidence: LookUp, clock: Clock, *, may_conclude: bool) -> None:
     """The call is still open after everything the gateway said: count, prove, or hand it to a person."""
     operation = Operation.objects.select_related("gateway_account").get(pk=operation_id)
     if operation.state != OperationState.UNKNOWN:
@@ -255,7 +254,8 @@ def _conclude_absence(operation: Operation, account: GatewayAccount, evidence: L
 def _window(operation: Operation, account: GatewayAccount, clock: Clock) -> tuple[Fact, ...] | None:
     """Everything the gateway lists around the call; None if it did not answer."""
     assert operation.sent_at is not None and operation.done_before is not None
-    adapter, facts = adapter_for(account), []
+    adapter = adapter_for(account)
+    facts: list[Fact] = []
     for page in range(_LAST_PAGE):
         request = adapter.window_request(operation.sent_at - _WINDOW, operation.done_before + _WINDOW, page=page)
         try:

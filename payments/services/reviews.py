@@ -9,7 +9,7 @@ from django.db import transaction
 
 from ledger.money import Money
 from ledger.services import post_entries
-from payments.accounting import Booking, held_applied, held_to_wallet
+from payments.accounting import Booking, held_adopted, held_applied, held_to_wallet
 from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotFound
 from payments.facts import Fact, FactKind
 from payments.jobs import ADVANCE_PAYMENT, enqueue
@@ -77,7 +77,8 @@ class Prepared:
 def options_of(review: Review) -> tuple[Option, ...]:
     """The prepared decisions of a case, the recommended one first."""
     options = [
-        Option(c.code, c.label, c.explanation, c.recommended_for(review), refusal_of(c, review)) for c in CHOICES
+        Option(c.code, c.label, c.explanation, c.recommended_for(review), refusal_of(c, review))
+        for c in CHOICES
         if c.fits(review)
     ]
     return tuple(sorted(options, key=lambda o: (bool(o.refused), not o.recommended)))
@@ -91,7 +92,8 @@ def prepare_decision(review_id: str, *, option: str, actor: Actor, clock: Clock,
     actor.require("payments.decide_review")
     review = _find(review_id)
     choice = _choice(option)
-    answered, changes = True, ()
+    answered = True
+    changes: tuple[str, ...] = ()
     if review.payment_id is not None:
         asked = ask_about(review.payment_id, clock, asked_by=actor.label, user_id=actor.user_id)
         answered, changes = asked.answered, asked.changes
@@ -213,7 +215,7 @@ def _carry_out(d: Decided) -> None:
     d.review.decision, d.review.reason, d.review.note = d.choice.code, d.reason, d.note
     d.review.decided_by_id, d.review.decided_at = d.actor.user_id, d.now
     d.review.next_check_at, d.review.version = None, d.review.version + 1
-    if d.review.held_on and d.choice.code in {"apply_here", "apply_to_other", "wallet"}:
+    if d.review.held_on and d.choice.code in {"apply_here", "apply_to_other", "wallet", "adopt"}:
         d.review.entry_source_key = d.source_key
     d.review.save()
     if d.case is not None:
@@ -286,6 +288,8 @@ def _apply_here(d: Decided) -> None:
 def _apply_to_other(d: Decided) -> None:
     """The money pays another payment, which must be waiting for exactly that: unpaid, same currency and amount."""
     target = _lock_target(d)
+    if d.case is not None:
+        _end_unpaid(d)
     post_entries([held_applied(_held(d.review), _booking(d, target.public_id))], now=d.now)
     _count_money(d.review, target, None)
     case = lock_payment(target.pk)
@@ -334,15 +338,38 @@ def _refund(d: Decided) -> None:
     assert d.case is not None and d.review.attempt_id is not None
     attempt = next(a for a in d.case.attempts if a.pk == d.review.attempt_id)
     d.case.attempt, d.case.account = attempt, _gateway(d.review)
+    _end_unpaid(d)
     reserve(
-        d.case, attempt, _held(d.review), reason=f"{d.reason}: {d.note}"[:200], actor=d.actor, now=d.now, review=d.review
+        d.case,
+        attempt,
+        _held(d.review),
+        reason=f"{d.reason}: {d.note}"[:200],
+        actor=d.actor,
+        now=d.now,
+        review=d.review,
     )
+
+
+def _end_unpaid(d: Decided) -> None:
+    """The money that should have paid goes elsewhere: a payment that waited for it fails."""
+    assert d.case is not None and d.case.payment is not None
+    if d.case.payment.state in {PaymentState.PENDING, PaymentState.AUTHORISED}:
+        d.case.payment.mark_failed()
+        d.case.payment.updated_at = d.now
+        d.case.payment.save()
+
+
+def _adopt(d: Decided) -> None:
+    """The gateway's amount stands: what it sent beyond our books comes out of sales."""
+    subject = d.case.payment.public_id if d.case and d.case.payment else d.review.public_id
+    post_entries([held_adopted(-_held(d.review), _booking(d, subject))], now=d.now)
 
 
 def _wallet(d: Decided) -> None:
     """The money becomes the payer's balance with us."""
     assert d.case is not None and d.case.payment is not None and d.case.payment.payer is not None
     customer = d.case.payment.payer.fingerprint
+    _end_unpaid(d)
     draft = held_to_wallet(_held(d.review), _booking(d, d.case.payment.public_id), customer=customer)
     post_entries([draft], now=d.now)
 
@@ -400,6 +427,7 @@ _EFFECTS = {
     "apply_to_other": _apply_to_other,
     "refund": _refund,
     "wallet": _wallet,
+    "adopt": _adopt,
     "void_hold": _void_hold,
     "send_again": _send_again,
     "give_up": _give_up,

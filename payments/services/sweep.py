@@ -70,7 +70,8 @@ def _one(
     except Exception as error:  # one row must not stop the sweep; it is named, and seen again
         log.exception("The sweep could not work on %s.", public_id)
         swept.failed[public_id] = f"{type(error).__name__}: {error}"[:300]
-        type(row)._default_manager.filter(pk=row.pk).update(next_check_at=clock() + _AFTER_ERROR)
+        row.next_check_at = clock() + _AFTER_ERROR
+        row.save(update_fields=["next_check_at"])
     return 1
 
 

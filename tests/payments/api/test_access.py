@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django import Settings
 from redis import Redis
 
 from payments.models import ApiToken, IdempotencyRecord
@@ -158,20 +162,26 @@ class TestRateLimit:
         assert 1 <= int(refused[0].headers["Retry-After"]) <= 60
 
     def test_without_redis_the_limit_is_off_and_not_the_api(
-        self, merchant: MerchantSystem, settings: object, free_port: int, caplog: pytest.LogCaptureFixture
+        self, merchant: MerchantSystem, settings: Settings, free_port: int, caplog: pytest.LogCaptureFixture
     ) -> None:
-        settings.REDIS_URL = f"redis://127.0.0.1:{free_port}/0"  # type: ignore[attr-defined]
+        settings.REDIS_URL = f"redis://127.0.0.1:{free_port}/0"
         ApiToken.objects.update(per_minute=1)
         answers = [merchant.get("/payments", {"reference": "a"}).status_code for _ in range(5)]
         assert answers == [200] * 5
         assert caplog.text.count("the rate limit is off") == 1  # and then it is left alone for a while
 
     def test_redis_is_asked_again_after_a_rest(self, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-        from django.conf import settings
-
-        monkeypatch.setitem(rate_limit._away_until, settings.REDIS_URL, NOON + timedelta(seconds=5))
+        monkeypatch.setitem(rate_limit._away_until, django_settings.REDIS_URL, NOON + timedelta(seconds=5))
         for _ in range(3):
             spend("t", 1, now=NOON)
         spend("t", 1, now=NOON + timedelta(seconds=5))
         with pytest.raises(TooManyRequests):
             spend("t", 1, now=NOON + timedelta(seconds=5))
+
+    def test_a_redis_that_hangs_does_not_hang_the_api(self, settings: Settings, free_port: int) -> None:
+        with socket.create_server(("127.0.0.1", free_port)):  # takes connections and never says a word
+            settings.REDIS_URL = f"redis://127.0.0.1:{free_port}/0"
+            began = time.monotonic()
+            for _ in range(5):
+                spend("t", 1, now=NOON)
+            assert time.monotonic() - began < 2
