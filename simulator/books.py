@@ -15,7 +15,7 @@ class Movement:
     `kind`: authorisation, capture, void or refund. `operation`: sale, auth, capture, void or refund.
     `reference`: the order id of the transaction; `operation_reference`: the one sent with this operation, may be empty.
     `original_gateway_id` and `original_reference`: for a refund, the transaction refunded. `releases`: for a void, the
-    kind of movement it undoes. `origin`: api, dashboard, foreign or lapse.
+    kind of movement it undoes. `origin`: api, dashboard or foreign.
     """
 
     kind: str

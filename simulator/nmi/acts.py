@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from simulator.books import Movement
 from simulator.messages import ControlError
 from simulator.nmi.amounts import CURRENCIES, write_amount
 from simulator.nmi.cards import OWN_PREFIX, find_card
@@ -64,32 +63,13 @@ def settled(transaction: Transaction, batch_id: str, now: datetime) -> Transacti
 
 
 def lapsed(transaction: Transaction, now: datetime) -> Transaction:
-    """The version after the issuer let the hold go. Raises: ControlError when there is none."""
+    """The version after the issuer let the hold go: cancelled, with no action that says by whom.
+
+    No webhook and no movement comes of it: nobody did anything. Raises: ControlError when there is no open hold.
+    """
     if transaction.condition != PENDING or transaction.opened_as != "auth":
         raise ControlError("transaction_id", f"no open hold: the condition is {transaction.condition}")
-    amount_minor = transaction.actions[0].amount_minor
-    action = Action("void", amount_minor, now, 100, "Authorization expired", "internal")
-    return transaction.after(action, CANCELED)
-
-
-def lapse_movement(transaction: Transaction) -> Movement:
-    """The hold given back, by nobody's request."""
-    action = transaction.actions[-1]
-    return Movement(
-        kind="void",
-        operation="void",
-        gateway_id=transaction.transaction_id,
-        reference=transaction.order_id,
-        operation_reference="",
-        amount_minor=action.amount_minor,
-        currency=transaction.currency,
-        occurred_at=action.occurred_at,
-        card=transaction.card.masked,
-        token=transaction.card.token.removeprefix(OWN_PREFIX),
-        payer_email=transaction.payer.email,
-        origin="lapse",
-        releases="authorisation",
-    )
+    return replace(transaction, condition=CANCELED, lapsed_at=now)
 
 
 def open_holds(transactions: Sequence[Transaction]) -> list[Transaction]:

@@ -172,8 +172,7 @@ class NmiGateway:
     def _lapse(self, wish: Mapping[str, Any]) -> dict[str, Any]:
         now = self._world.clock.now()
         transaction = acts.lapsed(acts.find_transaction(wish, self._store), now)
-        outcome = Outcome({}, transaction, acts.lapse_movement(transaction), ("transaction.void.success",))
-        self._carry_out(outcome, Subject(self.name, "void", transaction.labels()))
+        self._store.put(transaction, now)
         return {"transaction": transaction_view(transaction, 0)}
 
     def _resend(self, wish: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,6 +84,7 @@ class Transaction:
     refunds: str = ""
     vault_id: str = ""
     foreign: bool = False
+    lapsed_at: datetime | None = None
 
     @property
     def opened_as(self) -> str:
@@ -92,7 +93,7 @@ class Transaction:
 
     @property
     def modified_at(self) -> datetime:
-        return self.actions[-1].occurred_at
+        return max(self.actions[-1].occurred_at, self.lapsed_at or self.actions[-1].occurred_at)
 
     @property
     def money_action(self) -> Action:

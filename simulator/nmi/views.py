@@ -41,6 +41,7 @@ def transaction_view(transaction: Transaction, refunded_minor: int) -> dict[str,
         "description": transaction.payer.order_description,
         "customer_vault_id": transaction.vault_id,
         "foreign": transaction.foreign,
+        "lapsed": transaction.lapsed_at is not None,
         "actions": [_action(action) for action in transaction.actions],
     }
 
