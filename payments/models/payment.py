@@ -57,7 +57,6 @@ class Payment(FSMModelMixin, models.Model):
             ),
             models.Index(fields=("payer", "amount_minor", "currency", "created_at"), name="payment_radar"),
             models.Index(fields=("-id",), name="payment_late_success", condition=models.Q(late_success=True)),
-            models.Index(fields=("method",), name="payment_method"),
         )
         permissions = (
             ("create_payment", "Can create payments"),
