@@ -99,4 +99,4 @@ class Nmi:
 
     def with_secrets(self, request: WireRequest, credentials: Mapping[str, str]) -> WireRequest:
         """Raises KeyError if the account has no security key, before anything could be sent."""
-        return replace(request, form={**request.form, "security_key": credentials[_SECURITY_KEY.lower()]})
+        return replace(request, form={**request.form, "security_key": credentials[_SECURITY_KEY]})
