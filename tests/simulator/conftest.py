@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -53,7 +54,10 @@ class Nmi:
 
     def __init__(self, simulator: SimulatorProcess) -> None:
         self.simulator = simulator
-        self.client = httpx.Client(timeout=10, trust_env=False)
+        self.client = httpx.Client(timeout=20, trust_env=False)
+
+    def close(self) -> None:
+        self.client.close()
 
     def raw(self, **form: str) -> httpx.Response:
         return self.client.post(f"{self.simulator.nmi_url}/api/transact.php", data={"security_key": KEY, **form})
@@ -106,9 +110,8 @@ def simulator(running: SimulatorProcess, listener: Listener) -> SimulatorProcess
 
 @pytest.fixture
 def nmi(simulator: SimulatorProcess) -> Iterator[Nmi]:
-    wire = Nmi(simulator)
-    yield wire
-    wire.client.close()
+    with closing(Nmi(simulator)) as wire:
+        yield wire
 
 
 class _Door(BaseHTTPRequestHandler):
