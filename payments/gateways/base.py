@@ -101,12 +101,16 @@ class LookUpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class WebhookMessage:
-    """A verified webhook, translated. `understood` False: an unknown kind, kept and visible, with the reason."""
+    """A verified webhook, translated. `understood` False: an unknown kind, kept and visible, with the reason.
+
+    `batch_failed`: the gateway could not settle a batch and names none of its transactions; somebody has to know.
+    """
 
     event_type: str
     facts: tuple[Fact, ...] = ()
     understood: bool = True
     reason: str = ""
+    batch_failed: bool = False
 
 
 class Adapter(Protocol):

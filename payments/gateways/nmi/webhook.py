@@ -77,7 +77,8 @@ def translate(body: bytes, *, received_at: datetime) -> WebhookMessage:
     if event_type == "settlement.batch.complete":
         return _batch_complete(event_type, content, received_at)
     if event_type == "settlement.batch.failure":
-        return WebhookMessage(event_type, reason="a batch failed to settle; NMI names none of its transactions")
+        reason = "a batch failed to settle; NMI names none of its transactions"
+        return WebhookMessage(event_type, reason=reason, batch_failed=True)
     if event_type == "chargeback.batch.complete":
         return WebhookMessage(event_type, understood=False, reason="chargebacks are kept until disputes are handled")
     return WebhookMessage(event_type, understood=False, reason="unknown event type")

@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from payments.decisions import Verdict
-from payments.facts import MONEY_KINDS, Fact
+from payments.facts import MONEY_KINDS, Fact, FactKind
 from payments.gateways.base import WebhookMessage
 from payments.gateways.errors import Unreadable
-from payments.models import InboundEvent, Operation, Payment
+from payments.models import InboundEvent, Incident, Operation, Payment
+from payments.services import incidents
 from payments.services.accounts import adapter_of
 from payments.services.actors import Actor
 from payments.services.case import find_payment_id
@@ -85,15 +86,25 @@ def lock_all(readings: Sequence[Reading]) -> None:
 def record_reading(reading: Reading, *, by: Actor, now: datetime) -> tuple[Recorded, ...]:
     """Record every fact of the event, in the order the gateway states them.
 
-    Writes: what `record_fact` writes, with this event as the cause.
+    Writes: what `record_fact` writes, with this event as the cause; an incident for a batch that failed to settle, which
+    the next batch that settles closes.
     """
     event = reading.event
+    _note_batches(reading, now)
     cause = Cause(actor=by.label, user_id=by.user_id, event_id=event.pk)
     due = now >= orphan_time(event)
     facts = reading.message.facts if reading.message else ()
     return tuple(
         record_fact(fact, account_id=event.gateway_account_id, cause=cause, now=now, orphan_due=due) for fact in facts
     )
+
+
+def _note_batches(reading: Reading, now: datetime) -> None:
+    message, account_id = reading.message, reading.event.gateway_account_id
+    if message is not None and message.batch_failed:
+        incidents.open_incident(account_id, Incident.Kind.BATCH_FAILED, now, detail=message.reason)
+    elif message is not None and any(fact.kind == FactKind.SETTLED for fact in message.facts):
+        incidents.close_incident(account_id, Incident.Kind.BATCH_FAILED, now)
 
 
 def conclude(reading: Reading, recorded: Sequence[Recorded], *, now: datetime) -> None:
@@ -108,7 +119,7 @@ def conclude(reading: Reading, recorded: Sequence[Recorded], *, now: datetime) -
     elif not reading.message.understood:
         event.state, event.outcome = EventState.PARKED, _sentence(f"Not understood: {reading.message.reason}")
     elif not recorded:
-        event.state = EventState.IGNORED
+        event.state = EventState.APPLIED if reading.message.batch_failed else EventState.IGNORED
         event.outcome = _sentence(reading.message.reason or "It states nothing about money or an operation.")
     else:
         event.state, event.outcome = _state_of(reading, recorded, now), _because(recorded)

@@ -279,13 +279,9 @@ class ExplodingStream(io.BytesIO):
 
 def on_the_wire(delivery: Delivery, stream: io.BytesIO | None = None, *, length: str | None = None) -> WSGIRequest:
     """The request as a WSGI server hands it over; without a length it is chunked: an input that ends by itself."""
-    environ = RequestFactory()._base_environ(
-        REQUEST_METHOD="POST",
-        PATH_INFO=URL,
-        CONTENT_TYPE=delivery.content_type,
-        **{"wsgi.input": stream or io.BytesIO(delivery.body)},
-        **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in delivery.wsgi.items()},
-    )
+    request = RequestFactory().post(URL, delivery.body, delivery.content_type, headers=delivery.wsgi)
+    environ = {**request.environ, "wsgi.input": stream or io.BytesIO(delivery.body)}
+    del environ["CONTENT_LENGTH"]
     if length is None:
         environ["wsgi.input_terminated"] = True
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from typing import Any
 
 import psycopg
 import pytest
@@ -170,10 +171,10 @@ class TestReplay:
 
 
 class TestCommand:
-    def run(self, *arguments: str) -> dict[str, object]:
+    def run(self, *arguments: str) -> dict[str, Any]:
         out = StringIO()
         call_command("replay_events", *arguments, "--json", stdout=out)
-        shown: dict[str, object] = json.loads(out.getvalue())
+        shown: dict[str, Any] = json.loads(out.getvalue())
         return shown
 
     def test_it_replays_all_parked_and_poisoned_events(self, account: GatewayAccount) -> None:
@@ -183,7 +184,7 @@ class TestCommand:
 
         shown = self.run()
 
-        assert [event["state"] for event in shown["events"]] == ["applied", "applied"]  # type: ignore[attr-defined]
+        assert [event["state"] for event in shown["events"]] == ["applied", "applied"]
         assert (shown["dry_run"], shown["failed"]) == (False, 0)
         assert_exactly_once(movements=2)
 
@@ -193,7 +194,7 @@ class TestCommand:
 
         shown = self.run("--dry-run", "--event", event.public_id)
 
-        (one,) = shown["events"]  # type: ignore[misc]
+        (one,) = shown["events"]
         assert (one["event_id"], one["state"]) == (event.public_id, "applied")
         assert "payment: pending → captured" in one["facts"][0]["changes"]
         assert everything() == before

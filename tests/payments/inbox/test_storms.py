@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
+from redis import Redis
 
 from payments.models import GatewayAccount, InboundEvent, Movement
 from payments.services.inbox import drain_inbox
@@ -42,24 +45,26 @@ def at_once(workers: int, work: Callable[[int], None]) -> None:
         raise errors[0]
 
 
-def post(delivery: Delivery) -> str:
-    response = Client().post("/webhooks/nmi/", delivery.body, delivery.content_type, headers=delivery.wsgi)
+def post(delivery: Delivery, client: Client) -> str:
+    response = client.post("/webhooks/nmi/", delivery.body, delivery.content_type, headers=delivery.wsgi)
     assert response.status_code == 200, response.content
     return response.content.decode().strip()
 
 
-def drain_from_four_threads(clock: Callable[[], object]) -> None:
-    at_once(4, lambda _: drain_inbox(clock) and None)  # type: ignore[arg-type]
+def drain_from_four_threads(clock: Callable[[], datetime]) -> None:
+    def drain(_: int) -> None:
+        drain_inbox(clock)
+
+    at_once(4, drain)
 
 
 def test_the_same_event_a_thousand_times_at_once(account: GatewayAccount) -> None:
-    from django.utils import timezone
-
     delivery = sale("9001", waiting_payment(account).reference)
     answers: Counter[str] = Counter()
 
     def send(_: int) -> None:
-        answers.update([post(delivery) for _ in range(50)])
+        client = Client()
+        answers.update([post(delivery, client) for _ in range(50)])
 
     at_once(20, send)
 
@@ -113,15 +118,26 @@ def test_nobodys_money_twice_in_opposite_orders_is_one_orphan_each(account: Gate
     assert_exactly_once(movements=30)
 
 
-def test_drains_beside_deliveries_lose_nothing(account: GatewayAccount) -> None:
-    from django.utils import timezone
+def test_many_events_nudge_a_worker_once_and_events_after_a_drain_nudge_again(
+    account: GatewayAccount, clock: SetClock, redis: Redis
+) -> None:
+    for number in range(20):
+        store(sale(f"tx-{number}", waiting_payment(account).reference))
+    assert redis.llen("inbox") == 1
 
+    drain_inbox(clock)
+    store(sale("tx-late", waiting_payment(account).reference))
+
+    assert redis.llen("inbox") == 2
+
+
+def test_drains_beside_deliveries_lose_nothing(account: GatewayAccount) -> None:
     deliveries = [sale(f"tx-{n}", waiting_payment(account).reference) for n in range(40)]
 
     def work(number: int) -> None:
         if number < 2:
             for delivery in deliveries[number::2]:
-                post(delivery)
+                post(delivery, Client())
         else:
             for _ in range(5):
                 drain_inbox(timezone.now)
