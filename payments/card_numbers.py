@@ -7,11 +7,13 @@ stand between digits; letters and other signs end a candidate. Any neighbouring 
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from typing import Final
 
+REPLACED: Final = "[card number]"
 SHORTEST: Final = 13
 LONGEST: Final = 19
 _RUN: Final = re.compile(r"\d(?:[\s.\-\u2010-\u2015\u2212]{0,2}\d){12,}")
@@ -38,8 +40,22 @@ def has_card_number(text: str) -> bool:
 
 
 def without_card_numbers(text: str) -> str:
-    """The text if nothing in it looks like a card number, else a text that says so."""
-    return "[looks like a card number]" if has_card_number(text) else text
+    """The text with every run of digits that holds a card number replaced."""
+    if not has_card_number(text):
+        return text
+    kept = _RUN.sub(lambda run: REPLACED if has_card_number(run.group()) else run.group(), text)
+    return REPLACED if has_card_number(kept) else kept  # written in digits that only folding reveals
+
+
+class WithoutCardNumbers(logging.Filter):
+    """For log handlers: a message may quote what a stranger sent, an address for instance."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record through, its message without card numbers."""
+        message = record.getMessage()
+        if has_card_number(message):
+            record.msg, record.args = without_card_numbers(message), None
+        return True
 
 
 def find_card_number(document: object, *, amounts: Collection[str] = ()) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from payments.services import execution, refunds
+from payments.services import execution, idempotency, refunds
 from payments.services import inbox as inbox_service
 from payments.services import sweep as sweep_service
 
@@ -32,3 +32,9 @@ def drain_inbox() -> None:
 def sweep() -> None:
     """Beat: everything that is due."""
     sweep_service.sweep(timezone.now)
+
+
+@shared_task(name="payments.forget_old_answers")
+def forget_old_answers() -> None:
+    """Beat: stored answers of the API are kept for 90 days."""
+    idempotency.forget_old_answers(timezone.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -120,7 +121,7 @@ def _chunked_body(request: HttpRequest) -> bytes:
 
 def _decoded(raw: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+        document = json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_no_number, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise Unreadable(f"The body is not UTF-8 (byte {error.start}).") from error
     except json.JSONDecodeError as error:
@@ -146,8 +147,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _no_constant(name: str) -> None:
+def _no_number(name: str) -> None:
     raise Unreadable(f"The body is not JSON: {name} is no JSON number.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise Unreadable("The body holds a number that is too large.")
+    return number
 
 
 def _texts(document: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -92,7 +92,8 @@ def list_payments(
     before: Annotated[str | None, Query(max_length=40)] = None,
 ) -> HttpResponse:
     """The payments of one reference, newest first."""
-    return _shown(list_payments_by_reference(_storable(reference), limit=limit, before=before and _known_id(before)))
+    page = list_payments_by_reference(_storable(reference), limit=limit, before=before and _storable(before))
+    return _shown(page)
 
 
 @router.get("/payments/{payment_id}", auth=READ, response=PaymentOut, tags=["payments"], openapi_extra=_READING)

@@ -123,5 +123,5 @@ def _answer(record: IdempotencyRecord, *, replayed: bool) -> Answer:
 
 
 def as_json(view: dict[str, object]) -> bytes:
-    """Compact UTF-8."""
-    return json.dumps(view, ensure_ascii=False, separators=(",", ":")).encode()
+    """Compact UTF-8; half a surrogate pair, which a refusal may quote, stays the JSON escape it came as."""
+    return json.dumps(view, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")

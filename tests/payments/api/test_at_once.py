@@ -69,7 +69,7 @@ def server(live_env: dict[str, str], free_port: int, tmp_path: Path) -> Iterator
     log = tmp_path / "server.log"
     command = [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(free_port),
-        "--blocking-threads", str(CLIENTS + 4), "--workers", "1", "--access-log", "config.wsgi:application",
+        "--blocking-threads", str(CLIENTS + 4), "--workers", "1", "config.wsgi:application",
     ]  # fmt: skip
     with log.open("w") as out:
         process = subprocess.Popen(command, env=live_env | {"LOG_LEVEL": "DEBUG"}, stdout=out, stderr=out)
@@ -238,11 +238,12 @@ def test_a_card_number_is_refused_wherever_it_is_and_stands_nowhere_afterwards(
         assert json.loads(reply.body)["code"] == "card_number_refused"
     reply = server.post("/payments", json.dumps(intent()).encode(), **{"Idempotency-Key": CARD})
     assert json.loads(reply.body)["field"] == "Idempotency-Key"
+    assert server.get(f"/payments/{CARD}").status == 404
     server.post("/payments", b'{"reference": "' + CARD.encode() + b'"', **{"Idempotency-Key": "broken"})
 
     assert [text for text in everything_stored(owner_connection) if holds_card(text)] == []
     log = server.log.read_text()
-    assert "/api/v1/payments" in log  # the log is on
+    assert "Not Found: /api/v1/payments/[card number]" in log  # the log is on, and does not repeat an address either
     assert not holds_card(log)
 
 

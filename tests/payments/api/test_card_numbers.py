@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import random
 import uuid
 
 import pytest
 
-from payments.card_numbers import find_card_number, has_card_number, without_card_numbers
+from payments.card_numbers import WithoutCardNumbers, find_card_number, has_card_number, without_card_numbers
 
 
 @pytest.mark.parametrize(
@@ -86,8 +88,20 @@ def test_an_amount_is_a_quantity_and_not_text() -> None:
 
 
 def test_what_is_said_of_a_card_number_does_not_repeat_it() -> None:
-    assert without_card_numbers("a 4111111111111111") == "[looks like a card number]"
-    assert without_card_numbers("order-17") == "order-17"
+    assert without_card_numbers("a 4111 1111 1111 1111, b") == "a [card number], b"
+    assert without_card_numbers("４１１１１１１１１１１１１１１１") == "[card number]"  # noqa: RUF001
+    assert without_card_numbers("order-17, 1732168023123456") == "order-17, 1732168023123456"
+
+
+def test_a_log_handler_writes_no_card_number() -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.addFilter(WithoutCardNumbers())
+    log = logging.Logger("test")  # noqa: LOG001 - a logger of its own
+    log.addHandler(handler)
+    log.warning("Not Found: %s", "/api/v1/payments/4111111111111111")
+    log.warning("Not Found: %s", "/api/v1/payments/17")
+    assert written.getvalue() == "Not Found: /api/v1/payments/[card number]\nNot Found: /api/v1/payments/17\n"
 
 
 def test_a_body_full_of_digits_is_scanned_in_time() -> None:

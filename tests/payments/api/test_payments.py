@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -248,6 +248,7 @@ class TestReading:
             ({"reference": "a", "limit": "101"}, "limit"),
             ({"reference": "a", "limit": "x"}, "limit"),
             ({"reference": "a", "before": "pay_nothing"}, "before"),
+            ({"reference": "a", "before": "a\x00'b"}, "before"),
         ],
     )
     def test_a_wrong_query_names_its_field(self, merchant: MerchantSystem, query: dict[str, str], field: str) -> None:
@@ -318,3 +319,73 @@ class TestCommands:
             "created_at": "2026-11-21T12:00:00.123456Z",
             "updated_at": "2026-11-21T12:00:00.123456Z",
         }
+
+
+@pytest.fixture
+def authorised(merchant: MerchantSystem, account: GatewayAccount) -> Payment:
+    """A payment with a hold of 12.34 USD at the gateway."""
+    payment = Payment.objects.get(public_id=merchant.create(reference="held", capture="manual"))
+    attempt = attempt_of(payment, account)
+    Attempt.objects.filter(pk=attempt.pk).update(state="authorised", gateway_id="t-held")
+    moved(attempt, "authorisation", 1234, gateway_id="t-held")
+    Payment.objects.filter(pk=payment.pk).update(state="authorised", hold_until=timezone.now() + timedelta(days=7))
+    return payment
+
+
+@pytest.fixture
+def captured(authorised: Payment) -> Payment:
+    """A payment whose 12.34 USD were taken."""
+    attempt = authorised.attempts.get()
+    Attempt.objects.filter(pk=attempt.pk).update(state="captured")
+    moved(attempt, "capture", 1234, gateway_id="t-held")
+    put_in(authorised, "captured")
+    return authorised
+
+
+class TestCommandsThatAreAllowed:
+    def test_a_capture_is_planned(self, merchant: MerchantSystem, authorised: Payment) -> None:
+        response = merchant.post(f"/payments/{authorised.public_id}/capture", {"amount_minor": 1000, "final": True})
+        assert response.status_code == 202, response.content
+        assert response.json()["id"] == authorised.public_id
+        planned = Operation.objects.get()
+        assert (planned.kind, planned.state, planned.amount_minor, planned.final) == ("capture", "planned", 1000, True)
+        assert planned.requested_by == "API shop"
+
+    def test_a_capture_without_a_body_takes_all(self, merchant: MerchantSystem, authorised: Payment) -> None:
+        assert merchant.post(f"/payments/{authorised.public_id}/capture", b"").status_code == 202
+        assert Operation.objects.get().amount_minor == 1234
+
+    def test_a_capture_beyond_the_hold_is_refused(self, merchant: MerchantSystem, authorised: Payment) -> None:
+        response = merchant.post(f"/payments/{authorised.public_id}/capture", {"amount_minor": 1235})
+        assert_problem(response, 422, "amount_too_large", "amount_minor")
+        assert not Operation.objects.exists()
+
+    def test_a_replayed_capture_plans_nothing_more(self, merchant: MerchantSystem, authorised: Payment) -> None:
+        path = f"/payments/{authorised.public_id}/capture"
+        first = merchant.post(path, {}, key="k")
+        assert merchant.post(path, {}, key="k").content == first.content
+        assert_problem(merchant.post(path, {}, key="k2"), 409, "not_allowed_now")
+        assert Operation.objects.count() == 1
+
+    def test_cancelling_a_hold_is_noted_until_the_gateway_lets_go(
+        self, merchant: MerchantSystem, authorised: Payment
+    ) -> None:
+        response = merchant.post(f"/payments/{authorised.public_id}/cancel", {})
+        view = response.json()
+        assert (response.status_code, view["state"], view["cancel_requested"]) == (202, "authorised", True)
+
+    def test_a_refund_is_reserved_and_can_be_followed(self, merchant: MerchantSystem, captured: Payment) -> None:
+        body = {"amount_minor": 500, "reason": "one shoe missing"}
+        response = merchant.post(f"/payments/{captured.public_id}/refunds", body)
+        assert response.status_code == 202, response.content
+        view = response.json()
+        assert (view["payment"], view["amount_minor"], view["reason"]) == (captured.public_id, 500, "one shoe missing")
+        assert merchant.get(f"/refunds/{view['id']}").content == response.content
+
+    def test_refunds_never_exceed_what_was_captured(self, merchant: MerchantSystem, captured: Payment) -> None:
+        path = f"/payments/{captured.public_id}/refunds"
+        assert merchant.post(path, {"amount_minor": 1000, "reason": "a"}).status_code == 202
+        refused = merchant.post(path, {"amount_minor": 235, "reason": "b"})
+        assert_problem(refused, 422, "amount_too_large", "amount_minor")
+        assert merchant.post(path, {"amount_minor": 234, "reason": "c"}).status_code == 202
+        assert sum(refund.amount_minor for refund in Refund.objects.all()) == 1234

@@ -90,6 +90,8 @@ def test_a_message_does_not_repeat_the_input(merchant: MerchantSystem) -> None:
         (b"[]", "JSON object"),
         (b'"text"', "JSON object"),
         (b'{"a": NaN}', "NaN"),
+        (b'{"a": 1e999}', "too large"),
+        (b'{"\\ud800": 1, "\\ud800": 2}', "stands twice"),
         (b'{"a": 1, "b": 2, "a": 3}', "'a' stands twice"),
         (b'{"m": {"a": 1, "a": 1}}', "'a' stands twice"),
         (b'{"a": ' + b"9" * 5000 + b"}", "too long"),
