@@ -19,6 +19,7 @@ BIGINT_MAX: Final = 2**63 - 1
 
 _ADDED: Final = {"BTC": 8}  # not in ISO 4217; satoshi
 _REGIONAL: Final = {"XAF", "XCD", "XOF", "XPF"}  # the X codes people pay with; the others are metals, funds and tests
+_LONGEST_WHOLE: Final = 40
 _DECIMAL: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
 
@@ -103,7 +104,7 @@ class Money:
         whole, _, fraction = text.partition(".")
         if len(fraction) > digits:
             raise AmountError(f"{text!r} has {len(fraction)} decimals, but {currency} has {digits}.")
-        if len(whole) > len(str(BIGINT_MAX)) + digits:
+        if len(whole) > _LONGEST_WHOLE:  # int() itself gives up at thousands of digits
             raise AmountError(f"{text[:40]!r}… is more than the books can hold.")
         return cls(int(whole + fraction.ljust(digits, "0")), currency)
 

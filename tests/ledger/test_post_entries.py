@@ -26,6 +26,8 @@ from ledger.queries import balance, entry_by_public_id, entry_by_source_key
 from ledger.services import PostedEntry, post_entries, post_entry, reverse_entry
 from tests.ledger.books import NOON, capture, entry, owed_by, post, receivable, sales, spend, top_up, wallet
 
+NumQueries = Callable[..., AbstractContextManager[object]]
+
 
 def reverse(public_id: str, key: str = "reversal:1") -> PostedEntry:
     with transaction.atomic():
