@@ -13,7 +13,8 @@ class ProjectConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the start-up checks; Django wants them imported once the apps are loaded."""
+        """Register the start-up checks, and make our Celery app the one that services nudge, in every thread."""
+        import_module("config.celery")
         import_module("config.checks")
 
 

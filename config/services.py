@@ -8,6 +8,7 @@ from django.db import transaction
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from config.roles import MATRIX, VIEWED_APPS, Role
+from payments.services.accounts import ensure_gateway_account
 
 
 class UnknownRoleError(ValueError):
@@ -92,3 +93,22 @@ def _name(permission: Permission) -> str:
 
 def _is_view(permission: Permission) -> bool:
     return permission.codename.startswith("view_")
+
+
+DEMO_LOGINS = {role.value: f"demo-{role.value}-2024" for role in Role}
+"""Printed by every demo start, and refused by a production start (counterfoil.E011)."""
+
+
+def prepare_people(*, demo: bool) -> None:
+    """Make the roles; for a demo also one person of each role and the simulator's gateway account.
+
+    Idempotent on: names. An existing person keeps the password. Writes: groups, people, the account.
+    """
+    sync_roles()
+    if not demo:
+        return
+    known = set(User.objects.filter(username__in=DEMO_LOGINS).values_list("username", flat=True))
+    for name, password in DEMO_LOGINS.items():
+        if name not in known:
+            make_staff(name, name, password)
+    ensure_gateway_account("nmi", "nmi", "NMI (simulated)")

@@ -205,8 +205,21 @@ STORAGES = {
 CONSOLE_MONEY_FORMAT = (
     "config.presentation.decimal_string"  # (amount_minor, currency) -> "12.34"; the kit knows no books
 )
-CONSOLE_BANNERS: list[str] = []  # dotted callables `(request) -> Banner | None`, shown above every page
-CONSOLE_QUEUES: list[str] = []  # dotted callables `(request, now) -> WorkQueue | None`, the home page
+CONSOLE_LINKS = {
+    "pay_": "admin:payments_payment_change",
+    "rev_": "admin:payments_review_change",
+    "evt_": "admin:payments_inboundevent_change",
+    "je_": "admin:ledger_journalentry_change",
+}  # prefix of a public id -> the page it opens; apps may so link what they do not know
+CONSOLE_BANNERS: list[str] = [
+    "payments.queries.queues.incident_banner"
+]  # dotted callables `(request) -> Banner | None`, shown above every page
+CONSOLE_QUEUES: list[str] = [
+    "payments.queries.queues.reviews_due",
+    "payments.queries.queues.incidents_open",
+    "payments.queries.queues.events_stuck",
+    "payments.queries.queues.payments_waiting",
+]  # dotted callables `(request, now) -> WorkQueue | None`, the home page
 
 # --- what apps hang onto the project --------------------------------------------------------------------------------------
 LEDGER_PROOFS: list[str] = [
@@ -222,7 +235,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"card_numbers": {"()": "payments.card_numbers.WithoutCardNumbers"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["card_numbers"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "INFO")},
     "loggers": {"django.server": {"handlers": ["console"], "level": "INFO", "propagate": False}},
 }

@@ -1,10 +1,18 @@
 """Which door answers which address? The only place addresses are given out."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
+
+from config.health import healthz, metrics, readyz
+from payments.webhooks import receive
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
+    path("webhooks/<slug:slug>/", receive, name="webhook"),
+    path("api/v1/", include("payments.api.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -6,3 +6,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
+
+from config.checks import refuse_unsafe_start  # noqa: E402 - needs the apps, which the line above loads
+
+# Settings only: a database that is away makes this server answer 503, not stay down.
+refuse_unsafe_start(database=False)

@@ -24,7 +24,10 @@ from config.embedded import APP, OWNER
 from tests.keeper import DATABASES, servers
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = Path(tempfile.gettempdir()) / f"counterfoil-tests-{os.getuid()}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+FOLDER = (
+    Path(tempfile.gettempdir())
+    / f"counterfoil-tests-{os.getuid()}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+)
 TEMPLATES_KEPT = 4
 POSTGRES, VALKEY = servers(FOLDER)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -88,7 +91,7 @@ def _make_template(admin: psycopg.Connection) -> str:
         _drop(admin, name)
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER)))
         migrated = subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"],
+            [sys.executable, str(ROOT / "manage.py"), "migrate", "--skip-checks", "--verbosity", "0"],
             cwd=ROOT, capture_output=True, text=True, check=False,
             env={**os.environ, "DATABASE_URL": POSTGRES.url(name, APP), "DATABASE_OWNER_URL": POSTGRES.url(name, OWNER)},
         )  # fmt: skip

@@ -100,3 +100,8 @@ def _refuse_unsafe(account: GatewayAccount) -> None:
             f"Absence is proven at the earliest {rule.earliest_seconds} seconds after the call.",
             field="absence_seconds",
         )
+
+
+def enabled_accounts() -> list[GatewayAccount]:
+    """Accounts that take new attempts, in the order they are asked."""
+    return list(GatewayAccount.objects.filter(enabled=True))

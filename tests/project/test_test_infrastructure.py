@@ -28,7 +28,9 @@ class TestTheRole:
 
     def test_owns_nothing_and_is_no_superuser(self) -> None:
         assert one("SELECT count(*) FROM pg_class WHERE relowner = 'counterfoil_app'::regrole") == 0
-        assert one("SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user") is False
+        assert (
+            one("SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user") is False
+        )
 
     def test_may_not_make_a_table(self) -> None:
         with pytest.raises(ProgrammingError, match="permission denied for schema public"):
@@ -56,13 +58,18 @@ class TestTheEmptying:
 def test_the_owner_connection_sees_committed_rows(owner_connection: psycopg.Connection) -> None:
     User.objects.create_user("someone")
 
-    assert owner_connection.execute("SELECT current_user, count(*) FROM auth_user").fetchone() == ("counterfoil_owner", 1)
+    assert owner_connection.execute("SELECT current_user, count(*) FROM auth_user").fetchone() == (
+        "counterfoil_owner",
+        1,
+    )
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_process_started_by_a_test_uses_the_same_database(live_env: dict[str, str]) -> None:
     User.objects.create_user("someone")
-    code = "import django; django.setup(); from django.contrib.auth.models import User; print(User.objects.get().username)"
+    code = (
+        "import django; django.setup(); from django.contrib.auth.models import User; print(User.objects.get().username)"
+    )
 
     seen = subprocess.run(
         [sys.executable, "-c", code], env={**live_env, "DJANGO_SETTINGS_MODULE": "config.settings"},
