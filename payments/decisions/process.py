@@ -14,6 +14,9 @@ def decide_process(s: Snapshot, fact: Fact) -> Decision:
     if s.payment_state is None:
         if s.known_money is not None and fact.kind == FactKind.SETTLED:
             return Decision(Verdict.APPLY, "Money of nobody was settled in a batch.", settles_movement=True)
+        if fact.kind in {FactKind.SETTLED, FactKind.HOLD_LAPSED} and not s.orphan_due:
+            # The gateway's later word may come before its earlier one: a batch before the webhook of its sale.
+            return Decision(Verdict.PARK, "Nothing is known of this transaction yet.")
         return no_op("No payment of ours, and no money moved.")
     if fact.kind == FactKind.CANCEL_ASKED:
         return _cancel_asked(s)

@@ -107,9 +107,6 @@ class TestOrder:
         assert Movement.objects.get().batch_id == "77"
         assert_exactly_once(movements=1, applied=2)
 
-    @pytest.mark.xfail(
-        reason="decide() lets go of a settlement whose transaction is not known yet instead of parking it"
-    )
     def test_a_settlement_that_comes_before_its_sale_is_not_lost(
         self, account: GatewayAccount, clock: SetClock
     ) -> None:
