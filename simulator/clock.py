@@ -38,7 +38,9 @@ class Agenda:
         self._clock = clock
         self._jobs: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._idle = threading.Condition(lock)
         self._running = 0
         for index in range(threads):
             threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True).start()
@@ -49,9 +51,11 @@ class Agenda:
             heapq.heappush(self._jobs, (self._clock.seconds() + seconds, next(self._order), job))
             self._changed.notify()
 
-    def clear(self) -> None:
-        """Forget every job that has not begun."""
+    def clear(self, patience_seconds: float = 2.0) -> None:
+        """Forget every job that has not begun, and give those that run so many real seconds to end."""
         with self._changed:
+            self._jobs.clear()
+            self._idle.wait_for(lambda: not self._running, patience_seconds)
             self._jobs.clear()
 
     def wake(self) -> None:
@@ -86,3 +90,4 @@ class Agenda:
             finally:
                 with self._changed:
                     self._running -= 1
+                    self._idle.notify_all()

@@ -43,7 +43,7 @@ class SimulatorServer(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that left is no error of ours; everything else is shown."""
-        if not isinstance(sys.exception() if sys.version_info >= (3, 11) else None, ConnectionError | TimeoutError):
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 

@@ -130,11 +130,12 @@ class WebhookSender:
         self._agenda.wake()
 
     def reset(self) -> None:
-        self._agenda.clear()
+        """Forget every event; one that is on its way ends first, or is not followed up."""
         with self._lock:
             self._generation += 1
             self._log.clear()
             self._held.clear()
+        self._agenda.clear()
 
     def _enter(self, gateway: str, event: Event, note: str, tries: int | None = None) -> Delivery:
         with self._lock:
@@ -175,6 +176,8 @@ class WebhookSender:
             self._schedule(delivery, 0.0)
 
     def _attempt(self, delivery: Delivery) -> None:
+        if delivery.generation != self._generation:
+            return
         result = self._post(delivery.event, f"{self.base_url}/{delivery.gateway}/")
         with self._lock:
             if delivery.generation != self._generation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -71,8 +72,8 @@ class NmiGateway:
         return Answer(urlencode(outcome.fields).encode())
 
     def _query(self, form: Mapping[str, str]) -> Answer:
-        labels = tuple(filter(None, (form.get("order_id", ""), form.get("transaction_id", ""))))
-        subject = Subject(self.name, "query", labels)
+        subject = self._subject({"orderid": form.get("order_id", ""), "transactionid": form.get("transaction_id", "")})
+        subject = replace(subject, operation="query")
         down = self._faults.take(subject, ["lookup_down"])
         if down is not None:
             return Answer(ending=Ending.RESET) if down.argument else html_page("503 Service Unavailable", 503)

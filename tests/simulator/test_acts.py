@@ -223,6 +223,18 @@ def test_books_narrow_down_to_a_reference_with_its_refunds(nmi: Nmi) -> None:
     assert [m["reference"] for m in nmi.simulator.books(sold)["movements"]] == ["ref-1", "rf-1"]
 
 
+def test_reset_stops_redeliveries(nmi: Nmi, listener: Listener) -> None:
+    nmi.simulator.fault("webhook_delayed:50", "sale")
+    nmi.sale("ref-1")
+
+    nmi.simulator.reset()
+    nmi.simulator.act("advance_clock", seconds=60)
+    nmi.sale("ref-2")
+    nmi.simulator.wait_until_quiet()
+
+    assert [r.event["event_body"]["order_id"] for r in listener.received] == ["ref-2"]
+
+
 def test_reset_forgets_everything_but_never_repeats_an_id(nmi: Nmi) -> None:
     nmi.simulator.fault("outage", "void")
     nmi.simulator.act("advance_clock", seconds=1000)

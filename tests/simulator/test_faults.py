@@ -218,6 +218,12 @@ class TestLookUps:
         nmi.simulator.clear_faults()
         assert "ref-1" in nmi.query(order_id="ref-1")
 
+    def test_a_query_by_id_is_known_by_the_reference_of_its_transaction(self, nmi: Nmi) -> None:
+        sold = nmi.sale("ref-1")["transactionid"]
+        nmi.simulator.fault("lookup_lag:60", "query", reference="ref-1")
+
+        assert "<nm_response/>" in nmi.query(transaction_id=sold)
+
     def test_down_may_reset_instead(self, nmi: Nmi) -> None:
         nmi.simulator.fault("lookup_down:reset", times=1)
 
