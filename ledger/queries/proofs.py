@@ -93,7 +93,7 @@ _STATEMENTS: Final[dict[str, str]] = {
         SELECT class.relname, 'belongs to ' || current_user || ', the role that runs: it could switch the triggers off'
           FROM pg_class AS class
          WHERE class.oid IN ('ledger_account'::regclass, 'ledger_journalentry'::regclass, 'ledger_posting'::regclass)
-           AND pg_has_role(current_user, class.relowner, 'USAGE')""",
+           AND pg_has_role(current_user, class.relowner, 'USAGE') ORDER BY class.relname""",
 }
 
 # What the enforcement consists of; kept in step with migrations/sql by a test.
