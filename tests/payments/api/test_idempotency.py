@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from payments.models import ApiToken, IdempotencyRecord, Payment
-from payments.services.idempotency import forget_old_answers
-from payments.services.tokens import issue_token
+from payments.errors import Forbidden, NotAllowedNow, PaymentsError
+from payments.models import ApiToken, IdempotencyRecord, Payer, Payment
+from payments.services.idempotency import Executed, KeyedCall, answer_once, forget_old_answers
+from payments.services.tokens import Caller, issue_token
 from tests.payments.api.callers import MerchantSystem, assert_problem, intent
 
 pytestmark = pytest.mark.django_db
@@ -69,8 +71,38 @@ def test_a_refused_use_case_leaves_nothing_but_its_answer(merchant: MerchantSyst
 
     assert_problem(merchant.post("/payments", body), 422, "invalid_input", "method.credentials.elsewhere")
 
-    assert Payment.objects.count() == 0
+    assert (Payment.objects.count(), Payer.objects.count()) == (0, 0)  # the payer had been written already
     assert IdempotencyRecord.objects.get().status == 422
+
+
+def keyed_call(key: str) -> KeyedCall:
+    issue_token("shop", now=timezone.now())
+    caller = Caller(ApiToken.objects.get().pk, "shop", frozenset())
+    return KeyedCall(caller, "POST", "/api/v1/payments", key, "digest")
+
+
+@pytest.mark.parametrize(("refusal", "kept"), [(NotAllowedNow("not now"), 1), (Forbidden("not you"), 0)])
+def test_what_a_use_case_wrote_before_it_refused_is_taken_back(refusal: PaymentsError, kept: int) -> None:
+    def execute() -> Executed:
+        Payer.objects.create(name="Ada")
+        raise refusal
+
+    with nullcontext() if kept else pytest.raises(Forbidden):
+        assert answer_once(keyed_call("k"), execute, now=timezone.now()).status == 409
+
+    assert (Payer.objects.count(), IdempotencyRecord.objects.count()) == (0, kept)
+
+
+def test_a_fault_stores_no_answer_and_the_key_stays_free() -> None:
+    def fail() -> Executed:
+        Payer.objects.create(name="Ada")
+        raise RuntimeError("a bug")
+
+    call = keyed_call("k")
+    with pytest.raises(RuntimeError):
+        answer_once(call, fail, now=timezone.now())
+
+    assert (Payer.objects.count(), IdempotencyRecord.objects.count()) == (0, 0)
 
 
 def test_keys_of_other_paths_and_tokens_are_other_keys(merchant: MerchantSystem) -> None:
