@@ -68,7 +68,8 @@ class Fact:
     `gateway_id` is the canonical id of the money at the gateway (NMI: the transaction id; the kind is the action);
     `reference` is our own reference as the gateway echoes it (the attempt's for sale, authorise, capture and void; the
     refund operation's own for refunds). `original_gateway_id` names the transaction a refund belongs to, where known.
-    `evidence` holds small, redacted, JSON-able facts for the timeline; never a secret, never a card number.
+    `occurrence` counts movements of one kind within one transaction (0 the first) where the source lists its whole history;
+    None where it tells of one event. `evidence` holds small, redacted, JSON-able facts for the timeline; never a secret, never a card number.
     """
 
     kind: FactKind
@@ -86,6 +87,7 @@ class Fact:
     batch_id: str = ""
     hold_until: datetime | None = None
     test_mode: bool = False
+    occurrence: int | None = None
     evidence: dict[str, object] = field(default_factory=dict)
 
 
@@ -113,11 +115,13 @@ class Snapshot:
     asked: Money | None = None
     known_money: Money | None = None
     held: Money | None = None
+    came_back: bool = False  # a void is known, and money of the same transaction came to life after it
     cancel_requested: bool = False
     nothing_open: bool = True
     inside_grace: bool = True
     sibling_active: bool = False
     every_capture_settled: bool = False
+    movement_settled: bool = False  # what the fact's transaction moved stands in a closed batch already
     refund_open: bool = False  # an operation that gives money back is planned, sent or unknown
     account_live: bool = False
     account_shared: bool = False

@@ -10,7 +10,7 @@ from payments.decisions.money import decide_authorisation, decide_capture, decid
 from payments.decisions.outcomes import DUPLICATE_OF_OTHER, NOT_PENDING_SETTLEMENT, decide_outcome
 from payments.decisions.process import decide_process, decide_test_mode
 from payments.decisions.returns import decide_refund, decide_void
-from payments.decisions.verdict import Decision, Posting, Verdict, no_op
+from payments.decisions.verdict import Decision, Posting, Verdict, ask, no_op
 from payments.facts import MONEY_KINDS, OUTCOME_KINDS, Fact, FactKind, Snapshot
 
 __all__ = ["DUPLICATE_OF_OTHER", "NOT_PENDING_SETTLEMENT", "Decision", "Posting", "Verdict", "decide"]
@@ -31,6 +31,10 @@ def decide(snapshot: Snapshot, fact: Fact) -> Decision:
         return decide_process(snapshot, fact)
     if fact.test_mode and snapshot.account_live:
         return decide_test_mode(snapshot, fact)
+    if fact.kind == FactKind.VOID and snapshot.came_back and snapshot.known_money is not None:
+        return ask(
+            "A void is known, and money came to life after it: only the gateway's list can tell which void this is."
+        )
     if snapshot.known_money is not None:
         if snapshot.known_money == fact.money:
             return no_op("This movement is already known, with this amount.")

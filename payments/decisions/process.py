@@ -13,6 +13,8 @@ def decide_process(s: Snapshot, fact: Fact) -> Decision:
     """Our own steps and the gateway's later words; none of them moves money."""
     if s.payment_state is None:
         if s.known_money is not None and fact.kind == FactKind.SETTLED:
+            if s.movement_settled:
+                return no_op("It is known to be settled.")
             return Decision(Verdict.APPLY, "Money of nobody was settled in a batch.", settles_movement=True)
         if fact.kind in {FactKind.SETTLED, FactKind.HOLD_LAPSED} and not s.orphan_due:
             # The gateway's later word may come before its earlier one: a batch before the webhook of its sale.
@@ -78,6 +80,8 @@ def _settled(s: Snapshot, fact: Fact) -> Decision:
             return no_op("The gateway settled a transaction that took nothing of ours.")
         return ask("The gateway settled money that we do not know yet: it is asked what came before.")
     becomes = s.payment_state == S.CAPTURED and s.every_capture_settled
+    if s.movement_settled and not becomes:
+        return no_op("It is known to be settled.")
     return Decision(
         Verdict.APPLY,
         f"Settled in batch {fact.batch_id or 'unnamed'}.",

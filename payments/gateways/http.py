@@ -1,4 +1,4 @@
-"""How does one request reach a gateway once and inside its time? The only HTTP client; never retries, never logs a body.
+"""How does one request reach a gateway once and inside its time? The one HTTP client; it retries and logs nothing.
 
 Three promises that a general client does not make:
 
@@ -131,7 +131,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Opens the connection in the time left for sending. Only the system's resolver keeps its own time; it sends nothing."""
+    """Opens the connection in the time left for sending. The system's resolver keeps its own time, but sends nothing."""
 
     def __init__(self, times: _Times) -> None:
         self._times = times

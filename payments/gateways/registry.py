@@ -1,4 +1,4 @@
-"""Which adapter speaks to which provider? One table: a new gateway is one line here. It builds adapters, it calls none."""
+"""Which adapter speaks to which provider? One table: a new gateway is one line here. It builds adapters only."""
 
 from __future__ import annotations
 

@@ -23,6 +23,9 @@ class Movement(models.Model):
         max_length=100, help_text="Canonical id: for NMI the transaction; the kind is the action."
     )
     kind = models.CharField(max_length=16, choices=enum_choices(MovementKind))
+    occurrence = models.PositiveSmallIntegerField(
+        default=0, help_text="Money that vanished and came back in one transaction counts again: 1 is the second time."
+    )
     revision = models.PositiveSmallIntegerField(default=0)
     payment = models.ForeignKey(Payment, null=True, on_delete=models.PROTECT, related_name="movements")
     attempt = models.ForeignKey(Attempt, null=True, on_delete=models.PROTECT, related_name="movements")
@@ -48,7 +51,8 @@ class Movement(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                fields=("gateway_account", "gateway_id", "kind", "revision"), name="one_movement_per_gateway_identity"
+                fields=("gateway_account", "gateway_id", "kind", "occurrence", "revision"),
+                name="one_movement_per_gateway_identity"
             ),
             models.UniqueConstraint(fields=("entry_source_key",), name="one_entry_per_movement"),
         )

@@ -97,9 +97,7 @@ class PaymentRows:
     @property
     def refundable(self) -> Money:
         """captured − refunds in any state but failed and cancelled; what a review gives back was never captured."""
-        alive = sum(
-            r.amount_minor for r in self.refunds if r.state not in DEAD_REFUND_STATES and r.review_id is None
-        )
+        alive = sum(r.amount_minor for r in self.refunds if r.state not in DEAD_REFUND_STATES and r.review_id is None)
         return self.captured - Money(alive, self.payment.currency)
 
     @property
@@ -122,9 +120,7 @@ class PaymentRows:
 
 
 def _goes_back(movement: Movement) -> bool:
-    return movement.kind == MovementKind.REFUND or (
-        movement.kind == MovementKind.VOID and movement.of_captured_money
-    )
+    return movement.kind == MovementKind.REFUND or (movement.kind == MovementKind.VOID and movement.of_captured_money)
 
 
 def read_payment(payment: Payment) -> PaymentRows:
@@ -150,7 +146,9 @@ def read_payment(payment: Payment) -> PaymentRows:
 
 def _facts(payment: Payment) -> list[Transition]:
     """The newest facts first, one more than are shown; bodies too large for a page stay where they are."""
-    rows = payment.transitions.select_related("event", "look_up", "operation").defer("event__body", "operation__request")
+    rows = payment.transitions.select_related("event", "look_up", "operation").defer(
+        "event__body", "operation__request"
+    )
     sized = rows.annotate(body_size=Length("event__body"))
     small = When(body_size__lte=_LARGEST_BODY, then=F("event__body"))
     found = sized.annotate(body=Case(small, output_field=BinaryField())).order_by("-id")
@@ -171,7 +169,9 @@ def roles_by_right() -> dict[str, tuple[str, ...]]:
 def page_version(payment_id: str) -> str:
     """What changes whenever the page of a payment would; empty if there is no such payment. One query."""
     latest = {
-        name: Subquery(rows.filter(payment=OuterRef("pk")).order_by().values("payment").annotate(x=Max("id")).values("x"))
+        name: Subquery(
+            rows.filter(payment=OuterRef("pk")).order_by().values("payment").annotate(x=Max("id")).values("x")
+        )
         for name, rows in (("fact", Transition.objects.all()), ("operation", Operation.objects.all()))
     }
     looked_up = LookUp.objects.filter(operation__payment=OuterRef("pk")).order_by("-id").values("id")[:1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
@@ -19,16 +20,19 @@ from payments.models import (
     Review,
     Transition,
 )
+from payments.states import OPEN_OR_PAID_STATES
 
 MOST_FOUND = 200
 """Payments one search may show; a reference that hits more is none."""
-_Keys = QuerySet[Payment, int | None]
+
+
+_Rows = QuerySet[Any, Any]
 
 
 def find_payments(term: str) -> list[int]:
     """Row keys of the payments a term means, at most `MOST_FOUND`, newest first.
 
-    A public id of ours (pay_, att_, op_, mov_, rfnd_, rev_, evt_, pm_) is looked up in its own table alone; anything
+    A public id of ours (pay_, att_, op_, mov_, rfnd_, rev_, evt_) is looked up in its own table alone; anything
     else is compared with the merchant's reference, the references and transaction ids gateways know, and the payer's
     own id and e-mail address (in any case).
     """
@@ -40,15 +44,15 @@ def find_payments(term: str) -> list[int]:
     return found or _by_reference(term)
 
 
-def _keys(rows: QuerySet) -> list[int]:
+def _keys(rows: _Rows) -> list[int]:
     return [key for key in rows[:MOST_FOUND] if key is not None]
 
 
-def _of(model: type) -> Callable[[str], QuerySet]:
-    return lambda term: model.objects.filter(public_id=term).values_list("payment", flat=True)  # type: ignore[attr-defined, no-any-return]
+def _of(model: type) -> Callable[[str], _Rows]:
+    return lambda term: model.objects.filter(public_id=term).values_list("payment", flat=True)  # type: ignore[attr-defined]
 
 
-_BY_PREFIX: dict[str, Callable[[str], QuerySet]] = {
+_BY_PREFIX: dict[str, Callable[[str], _Rows]] = {
     "pay": lambda term: Payment.objects.filter(public_id=term).values_list("pk", flat=True),
     "att": _of(Attempt),
     "op": _of(Operation),
@@ -56,7 +60,6 @@ _BY_PREFIX: dict[str, Callable[[str], QuerySet]] = {
     "rfnd": _of(Refund),
     "rev": _of(Review),
     "evt": lambda term: Transition.objects.filter(event__public_id=term).values_list("payment", flat=True),
-    "pm": lambda term: Payment.objects.filter(method__public_id=term).order_by("-id").values_list("pk", flat=True),
 }
 
 
@@ -68,7 +71,7 @@ def _by_reference(term: str) -> list[int]:
         Payer.objects.annotate(address=Lower("email")).filter(address=term.lower()).exclude(email="")
         .values_list("pk", flat=True)[:MOST_FOUND]
     ) + list(Payer.objects.filter(external_id=term).exclude(external_id="").values_list("pk", flat=True)[:MOST_FOUND])  # fmt: skip
-    parts: list[QuerySet] = [
+    parts: list[_Rows] = [
         Payment.objects.filter(reference=term).order_by("-id").values_list("pk", flat=True),
         Attempt.objects.filter(reference=term, **at_gateways).values_list("payment", flat=True),
         Attempt.objects.filter(gateway_id=term, **at_gateways).values_list("payment", flat=True),
@@ -80,3 +83,9 @@ def _by_reference(term: str) -> list[int]:
         parts.append(Payment.objects.filter(payer__in=payers).order_by("-id").values_list("pk", flat=True))
     found = {key for part in parts for key in _keys(part)}
     return list(islice(sorted(found, reverse=True), MOST_FOUND))
+
+
+def open_or_paid(reference: str) -> Payment | None:
+    """The payment that bars another one of the same reference, if there is one."""
+    states = [state.value for state in OPEN_OR_PAID_STATES]
+    return Payment.objects.filter(reference=reference, state__in=states).order_by("id").first()

@@ -22,6 +22,7 @@ from payments.states import (
     OperationState,
     PaymentState,
     ReviewState,
+    Source,
 )
 
 _KINDS = {
@@ -204,9 +205,11 @@ def returned_money(case: Case) -> Money:
     return total(rows, case.payment.currency)
 
 
-def known_money(case: Case, gateway_id: str, *kinds: MovementKind) -> Money | None:
+def known_money(case: Case, gateway_id: str, *kinds: MovementKind, occurrence: int | None = None) -> Money | None:
     """What is booked of one movement over all revisions; a restated currency leaves the older one at zero."""
     rows = case.of_transaction(gateway_id, *kinds)
+    if occurrence is not None:
+        rows = [m for m in rows if m.occurrence == occurrence]
     sums = [total(rows, currency) for currency in dict.fromkeys(m.currency for m in rows)]
     return next((money for money in sums if not money.is_zero), sums[-1] if sums else None)
 
@@ -233,16 +236,47 @@ def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot
     kinds = (MovementKind.CAPTURE, MovementKind.REFUND) if fact.kind == FactKind.SETTLED else (_movement_kind(fact),)
     holding = reviews_holding(case, fact)
     base = Snapshot(
-        known_money=known_money(case, fact.gateway_id, *filter(None, kinds)),
+        known_money=known_money(case, fact.gateway_id, *filter(None, kinds), occurrence=_occurrence(case, fact)),
+        came_back=fact.occurrence is None and not _answers_open_call(case, fact) and _lives_after_void(case, fact),
         hold=held_hold(case, fact.gateway_id),
         held=holding[0].held if holding else None,
         account_live=case.account.live,
         account_shared=case.account.shared,
         orphan_due=orphan_due,
+        movement_settled=_is_settled(case, fact.gateway_id),
     )
     if case.payment is None:
         return base
     return _with_payment(base, case, case.payment, fact)
+
+
+def _occurrence(case: Case, fact: Fact) -> int | None:
+    """Which time of this kind in its transaction: as listed; for the answer to an open call of ours the next; else any."""
+    if fact.kind not in MONEY_KINDS or fact.occurrence is not None:
+        return fact.occurrence
+    return next_occurrence(case, fact) if _answers_open_call(case, fact) else None
+
+
+def next_occurrence(case: Case, fact: Fact) -> int:
+    """One more than the times known so far."""
+    rows = case.of_transaction(fact.gateway_id, MovementKind(fact.kind.value))
+    return 1 + max((m.occurrence for m in rows), default=-1)
+
+
+def _answers_open_call(case: Case, fact: Fact) -> bool:
+    return fact.source == Source.ANSWER and case.operation is not None and case.operation.state in OPEN_OPERATION_STATES
+
+
+def _lives_after_void(case: Case, fact: Fact) -> bool:
+    """Did money of this transaction come to life after its last known void?"""
+    rows = case.of_transaction(fact.gateway_id, MovementKind.CAPTURE, MovementKind.AUTHORISATION, MovementKind.VOID)
+    last_void = max((m.pk for m in rows if m.kind == MovementKind.VOID), default=0)
+    return bool(last_void) and any(m.pk > last_void and not _ended_at_once(m) for m in rows)
+
+
+def _ended_at_once(movement: Movement) -> bool:
+    """A hold that we heard of after its end never lived in our books."""
+    return movement.released_at is not None and movement.released_at == movement.posted_at
 
 
 def _movement_kind(fact: Fact) -> MovementKind | None:
@@ -275,6 +309,11 @@ def _with_payment(base: Snapshot, case: Case, payment: Payment, fact: Fact) -> S
             o.state in OPEN_OPERATION_STATES and o.refund_id is not None and o is not operation for o in case.operations
         ),
     )
+
+
+def _is_settled(case: Case, gateway_id: str) -> bool:
+    moved = case.of_transaction(gateway_id, MovementKind.CAPTURE, MovementKind.REFUND)
+    return bool(moved) and all(m.settled_at for m in moved)
 
 
 def _others_settled(case: Case, gateway_id: str) -> bool:

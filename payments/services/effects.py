@@ -13,7 +13,7 @@ from payments.accounting import HELD_ON, SUSPENSE, Booking, entry_for
 from payments.decisions import Decision, Posting
 from payments.facts import MONEY_KINDS, Fact, FactKind
 from payments.models import Attempt, Movement, Operation, Payment, Refund, Review
-from payments.services.case import Case, held_hold, known_money, movement_time, reviews_holding
+from payments.services.case import Case, held_hold, known_money, movement_time, next_occurrence, reviews_holding
 from payments.services.clocks import review_due, set_operation_clock
 from payments.states import (
     AttemptState,
@@ -29,6 +29,8 @@ from payments.states import (
 
 _ENDS_HOLD = frozenset({Posting.HOLD_RELEASE, Posting.CAPTURE, Posting.SUSPENSE, Posting.OVERPAYMENT})
 _GOES_BACK = frozenset({Posting.REFUND, Posting.REFUND_EXTERNAL})
+# Part of the payment's amounts. Money under review is not, nor what a review gives back of it.
+_COUNTS = _GOES_BACK | {Posting.CAPTURE, Posting.HOLD, Posting.HOLD_AND_RELEASE, Posting.HOLD_RELEASE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _book(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: s
 def _parts(case: Case, fact: Fact, decision: Decision) -> list[Money]:
     """One amount, or for a restated movement the difference: two when the currency itself was restated."""
     assert fact.money is not None
-    known = known_money(case, fact.gateway_id, MovementKind(fact.kind.value))
+    known = known_money(case, fact.gateway_id, MovementKind(fact.kind.value), occurrence=fact.occurrence)
     if not decision.restates or known is None:
         return [fact.money]
     if known.currency == fact.money.currency:
@@ -92,16 +94,20 @@ def _parts(case: Case, fact: Fact, decision: Decision) -> list[Money]:
 
 def _movement(case: Case, fact: Fact, decision: Decision, money: Money, now: datetime) -> Movement:
     kind = MovementKind(fact.kind.value)
-    revision = len(case.of_transaction(fact.gateway_id, kind))
+    occurrence = fact.occurrence if fact.occurrence is not None else next_occurrence(case, fact)
+    if decision.restates:
+        occurrence = fact.occurrence or 0
+    revision = sum(1 for m in case.of_transaction(fact.gateway_id, kind) if m.occurrence == occurrence)
     refund = case.refund_of(case.operation)
     if decision.posting == Posting.REFUND_EXTERNAL:
         refund = _external_refund(case, fact, money, now)
     attempt = case.attempt
-    suffix = f":r{revision}" if revision else ""
+    suffix = (f":{occurrence}" if occurrence else "") + (f":r{revision}" if revision else "")
     return Movement(
         gateway_account=case.account,
         gateway_id=fact.gateway_id,
         kind=kind,
+        occurrence=occurrence,
         revision=revision,
         payment=case.payment,
         attempt=attempt,
@@ -110,7 +116,7 @@ def _movement(case: Case, fact: Fact, decision: Decision, money: Money, now: dat
         amount_minor=money.amount_minor,
         currency=money.currency,
         of_captured_money=kind == MovementKind.VOID and decision.posting in _GOES_BACK,
-        counts=decision.posting in _GOES_BACK | {Posting.CAPTURE, Posting.HOLD, Posting.HOLD_AND_RELEASE},
+        counts=decision.posting in _COUNTS and not (refund is not None and refund.review_id),
         occurred_at=movement_time(fact, now),
         posted_at=now,
         entry_source_key=f"movement:{case.account.slug}:{fact.gateway_id}:{kind}{suffix}",

@@ -19,6 +19,7 @@ from payments.states import OPEN_OR_PAID_STATES, OperationKind, Waits
 
 RADAR_MINUTES = 30  # same payer, amount and currency within this is flagged as a possible duplicate
 DEMO_TOKENS = "tok_"
+_REQUEST_ID = "request_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +56,24 @@ class PaymentRequest:
     expires_in_seconds: int | None = None
     metadata: dict[str, object] = field(default_factory=dict)
     allow_another: bool = False
+    request_id: str = ""  # a form's one-time id: sending the form twice makes one payment
 
 
 def create_payment(request: PaymentRequest, *, actor: Actor, now: datetime) -> Payment:
     """This function will store a payment intent; execution follows outside.
 
     Raises: InvalidInput naming the field, DuplicateReference naming the payment, Forbidden.
-    Idempotent on: nothing by itself; the API keys its requests, uploads their rows, and the reference guards both.
+    Idempotent on: (reference, request_id) if the caller names one. The API keys its requests and uploads their rows
+    instead, and the reference guards both.
     Writes: payer, payment method, credentials, payment.
     """
     actor.require("payments.create_payment")
     _check(request)
     with transaction.atomic():
         _lock_reference(request.reference)
+        made = _made_before(request)
+        if made is not None:
+            return made
         if not request.allow_another:
             _refuse_second(request.reference)
         payer = _payer(request.payer)
@@ -84,7 +90,7 @@ def create_payment(request: PaymentRequest, *, actor: Actor, now: datetime) -> P
             accept_partial=request.accept_partial,
             goods_class=request.goods_class,
             return_url=request.return_url,
-            metadata=request.metadata,
+            metadata=request.metadata | ({_REQUEST_ID: request.request_id} if request.request_id else {}),
             waits_for=Waits.WORKER,
             next_check_at=now + timedelta(seconds=60),
             expires_at=now + timedelta(seconds=request.expires_in_seconds or _expiry(account)),
@@ -116,6 +122,14 @@ def _lock_reference(reference: str) -> None:
     """Two intents of one reference at once: the second waits, then sees the first."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 17))", [reference])
+
+
+def _made_before(request: PaymentRequest) -> Payment | None:
+    """The payment of the same request, sent again; looked for under the reference's lock."""
+    if not request.request_id:
+        return None
+    same = {"reference": request.reference, f"metadata__{_REQUEST_ID}": request.request_id}
+    return Payment.objects.filter(**same).first()
 
 
 def _refuse_second(reference: str) -> None:

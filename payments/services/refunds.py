@@ -81,8 +81,10 @@ def lock_by_public_id(payment_id: str, version: int | None = None) -> Case:
     assert case.payment is not None
     if version is not None and case.payment.version != version:
         last = case.payment.transitions.order_by("-id").first()
-        what = f"{last.actor or last.source}: {last.because}" if last else "a new fact"
-        raise Conflict(f"The payment changed since you looked at it. {what}")
+        who = (last.actor or f"the {last.source}".replace("_", " ")) if last else "a new fact"
+        what, at = (last.because, last.at.isoformat()) if last else ("", "")
+        detail = f"The payment changed since you looked at it. {who}: {what}".removesuffix(": ")
+        raise Conflict(detail, who=who, what=what, at=at)
     return case
 
 

@@ -15,7 +15,7 @@ from payments.errors import NotFound
 from payments.facts import Fact, FactKind
 from payments.gateways.base import LookUpAnswer, LookUpQuestion
 from payments.gateways.errors import GatewayError
-from payments.models import Attempt, GatewayAccount, LookUp, Movement, Operation, Payment, Transition
+from payments.models import Attempt, GatewayAccount, LookUp, Movement, Operation, Payment, Review, Transition
 from payments.services import incidents
 from payments.services.actors import Actor
 from payments.services.calls import Clock, adapter_for, ask, is_in_flight
@@ -29,6 +29,8 @@ from payments.states import (
     FailureClass,
     OperationKind,
     OperationState,
+    ReviewKind,
+    ReviewState,
     Source,
 )
 
@@ -304,4 +306,7 @@ def _duplicate_of_other(now: datetime) -> Fact:
 
 def _record(operation: Operation, fact: Fact, evidence: LookUp, clock: Clock) -> Verdict:
     cause = Cause(look_up_id=evidence.pk, operation_id=operation.pk)
+    asked = Review.objects.filter(operation=operation, kind=ReviewKind.LOOKUP_EXHAUSTED, state=ReviewState.OPEN)
+    if fact.kind == FactKind.EXHAUSTED and asked.exists():
+        return Verdict.NO_OP  # a person has been asked; the ladder goes on, an answer would close the case
     return record_fact(fact, account_id=operation.gateway_account_id, cause=cause, now=clock()).verdict

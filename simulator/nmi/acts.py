@@ -23,7 +23,9 @@ def dashboard_form(action: str, wish: Mapping[str, Any], store: Store) -> dict[s
         return _new_form(action, wish, store)
     transaction = find_transaction(wish, store)
     amount_minor = _amount(wish, default=transaction.actions[0].amount_minor if action == "capture" else 0)
-    form = {"type": action, "transactionid": transaction.transaction_id, "orderid": _text(wish, "operation_reference")}
+    # A refund made in the dashboard keeps the order id of what it refunds, unless somebody types another.
+    order_id = _text(wish, "operation_reference") or (transaction.order_id if action == "refund" else "")
+    form = {"type": action, "transactionid": transaction.transaction_id, "orderid": order_id}
     return form | ({"amount": write_amount(amount_minor)} if amount_minor else {})
 
 

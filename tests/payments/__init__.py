@@ -1,1 +1,5 @@
-"""Tests of the payments app."""
+"""Tests of payments."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.payments.flows.books")

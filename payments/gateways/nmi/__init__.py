@@ -56,6 +56,7 @@ class Nmi:
         "a sale is in the report at the latest 15 minutes after it was made",
         "a batch_id of 0 means no batch; only condition complete or a settle action means settled",
         "condition canceled without a void action means a lapsed hold, or a void if money had been captured",
+        "a refund made in NMI's own panel keeps the order id of the sale; without it, it is parked and becomes a case",
         "money going back may be reported with a minus sign",
         "webhooks come in any order and more than once",
         "amounts have two decimals; how other currencies are written is not known, so they are refused",

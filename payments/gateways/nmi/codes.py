@@ -1,4 +1,4 @@
-"""What does each NMI response code mean? A table from code to class and certainty; it reads no payload, decides nothing.
+"""What does each NMI response code mean? A table from code to class and certainty; it decides nothing.
 
 Source: the gateway's response-code table (docs.nmi.com, Payment API, "Transaction Response Codes").
 """
@@ -88,7 +88,7 @@ MEANINGS: dict[str, Meaning] = {
 
 
 def meaning_of(code: str, text: str) -> Meaning:
-    """The meaning of a code that is no approval; 300 by its text. A code outside the table is unknown, never a refusal."""
+    """What a code that is no approval means; 300 by its text. One outside the table is unknown, never a refusal."""
     found = _gateway_rejection(text.strip().lower()) if code == GATEWAY_REJECTED else MEANINGS.get(code, _UNKNOWN_CODE)
     return Meaning(found.failure_class, found.certainty, found.code or code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from payments.facts import Fact, FactKind
 from payments.gateways.errors import Unreadable
 from payments.gateways.nmi import codes
 from payments.gateways.nmi.report import Action, Transaction
-from payments.gateways.nmi.values import HOLD_DAYS, evidence_of, mask, moment_of, money_of
+from payments.gateways.nmi.values import HOLD_DAYS, OPERATIONS, evidence_of, mask, moment_of, money_of
 from payments.states import Certainty, FailureClass, Source
 
 TAKES = ("sale", "capture")
@@ -28,7 +29,6 @@ _MOVES = {
 }
 _UNFINISHED = ("in_progress", "unknown")  # a payer's 3-D Secure step, or NMI itself does not know yet
 _DEAD = ("abandoned", "failed")
-_ORDER = tuple(FactKind)
 
 
 def facts_of(transaction: Transaction, currency: str, at: datetime) -> list[Fact]:
@@ -63,7 +63,8 @@ def is_unfinished(transaction: Transaction) -> bool:
 
 
 def in_order(facts: list[Fact]) -> list[Fact]:
-    return sorted(facts, key=lambda fact: (fact.occurred_at, _ORDER.index(fact.kind), fact.gateway_id, fact.batch_id))
+    """Oldest first. NMI's dates have no fractions: within a second the order of the report stands."""
+    return sorted(facts, key=lambda fact: fact.occurred_at)
 
 
 def evidence_for(transaction: Transaction) -> dict[str, object]:
@@ -96,11 +97,14 @@ def _standing(transaction: Transaction) -> dict[str, object]:
 
 
 def _movements(transaction: Transaction, currency: str, at: datetime) -> Iterator[Fact]:
+    times: Counter[FactKind] = Counter()
     for action in transaction.actions:
         kind = _MOVES.get(action.action_type)
         if kind is None or not action.success:
             continue
         fact = _fact(transaction, kind, moment_of(action.date, absent=at), action)
+        fact = replace(fact, occurrence=times[kind])
+        times[kind] += 1
         if kind == FactKind.VOID:
             yield replace(fact, money=_voided(transaction, currency, action))
         elif kind == FactKind.AUTHORISATION:
@@ -146,7 +150,7 @@ def _where(transaction: Transaction, action: Action) -> str:
 
 
 def _declined(transaction: Transaction, action: Action, happened: datetime) -> Fact:
-    fact = _fact(transaction, FactKind.DECLINED, happened, action)
+    fact = replace(_fact(transaction, FactKind.DECLINED, happened, action), about=OPERATIONS[action.action_type])
     if action.response_code in ("", codes.APPROVED):
         return replace(fact, failure_class=FailureClass.UNKNOWN)
     meaning = codes.meaning_of(action.response_code, action.response_text)

@@ -1,4 +1,4 @@
-"""How does NMI write amounts and dates, and what may be kept of it? Small readers; each refuses what it can not read."""
+"""How does NMI write amounts and dates, and what may be kept of it? Readers that refuse what they can not read."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from datetime import UTC, datetime
 
 from ledger.money import AmountError, Money, UnknownCurrency, minor_digits
 from payments.gateways.errors import Unreadable
+from payments.states import OperationKind
 
 # How zero- and three-decimal currencies look on NMI's wire is written nowhere, so none of them is read or sent.
 DECIMALS = 2
 
 # NMI states no life of an authorisation. Seven days is the shortest that the card networks promise a merchant.
 HOLD_DAYS = 7
+
+# One word of NMI's for each operation; a credit is a refund that names no earlier transaction.
+OPERATIONS = {
+    "sale": OperationKind.SALE,
+    "auth": OperationKind.AUTHORISE,
+    "capture": OperationKind.CAPTURE,
+    "void": OperationKind.VOID,
+    "refund": OperationKind.REFUND,
+    "credit": OperationKind.REFUND,
+}
 
 _STAMP = "%Y%m%d%H%M%S"
 _LONGEST_TEXT = 200

@@ -17,7 +17,7 @@ from payments.facts import Fact, FactKind
 from payments.gateways.base import WebhookMessage
 from payments.gateways.errors import Unreadable
 from payments.gateways.nmi import codes
-from payments.gateways.nmi.values import HOLD_DAYS, evidence_of, mask, moment_of, money_of, text_in
+from payments.gateways.nmi.values import HOLD_DAYS, OPERATIONS, evidence_of, mask, moment_of, money_of, text_in
 from payments.states import Certainty, FailureClass, Source
 
 SIGNATURE_HEADER = "webhook-signature"
@@ -163,6 +163,7 @@ def _fact(
         occurred_at=event.occurred_at,
         gateway_id=text_in(event.content, "transaction_id"),
         reference=text_in(event.content, "order_id"),
+        about=OPERATIONS[event.name],
         money=money,
         certainty=certainty,
         failure_class=failure,

@@ -107,6 +107,16 @@ class TestOrder:
         assert Movement.objects.get().batch_id == "77"
         assert_exactly_once(movements=1, applied=2)
 
+    def test_a_settlement_told_twice_settles_once(self, account: GatewayAccount, clock: SetClock) -> None:
+        attempt = waiting_payment(account)
+        store(sale("9001", attempt.reference))
+        drained(clock)
+        for _ in range(3):
+            store(batch_settled("77", ["9001"]))
+
+        assert drained(clock) == {"applied": 2, "ignored": 2}
+        assert_exactly_once(movements=1, applied=2)
+
     def test_a_settlement_that_comes_before_its_sale_is_not_lost(
         self, account: GatewayAccount, clock: SetClock
     ) -> None:

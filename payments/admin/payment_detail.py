@@ -1,0 +1,273 @@
+"""How is a payment's page laid out? Turns the read `PaymentPage` into chips, links and tables; reads no database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+
+from console.values import Amount, Chip, KeyValue, Link, Shown, Step, Tone
+from ledger.money import Money
+from ledger.queries import EntryView
+from payments.admin.payment_chips import (
+    MOVEMENT_WORDS,
+    attempt_chip,
+    certainty_chip,
+    flags,
+    masked_email,
+    operation_chip,
+    payment_chip,
+    plain,
+    refund_chip,
+    review_chip,
+)
+from payments.admin.payment_commands import page_url, shown
+from payments.models import LookUp, Movement, Operation, Payment, Refund, Review
+from payments.queries.page import AttemptView, CallView, MoneyStrip, PaymentPage
+from payments.states import MovementKind, ReviewState
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One amount of the money strip; `note` says what it means, `quiet` that it is zero."""
+
+    label: str
+    amount: Amount
+    note: str = ""
+    tone: str = "quiet"
+
+
+def address(view: str, public_id: str) -> str:
+    """The address of another page, or nothing where that page is not there: the text then stands without a link."""
+    try:
+        return reverse(f"admin:{view}", args=(public_id,)) if public_id else ""
+    except NoReverseMatch:
+        return ""
+
+
+def context_of(page: PaymentPage, *, sees_books: bool) -> dict[str, Any]:
+    """Everything the template shows."""
+    payment = page.payment
+    links = {
+        key: address("ledger_journalentry_change", entry) if sees_books else "" for key, entry in page.entry_ids.items()
+    }
+    can = [_step(page, step) for step in page.steps]
+    waiting = any(review.state == ReviewState.OPEN for review in page.reviews)
+    return {
+        "page": page,
+        "chips": [payment_chip(payment), *flags(payment, needs_a_person=waiting)],
+        "money_cells": _cells(page.money),
+        "can": [*_decide_steps(page), *(step for step in can if not step.blocked_by)],
+        "cannot": [step for step in can if step.blocked_by],
+        "head_facts": _head_facts(payment),
+        "attempts": [_attempt(view) for view in page.attempts],
+        "movements": _movements(page, links),
+        "refunds": [_refund(refund) for refund in page.refunds],
+        "reviews": [_review(review) for review in page.reviews],
+        "entries": [_entry(entry, links) for entry in page.entries] if sees_books else [],
+        "entry_links": links,
+        "sees_books": sees_books,
+        "siblings": [(Link(s.public_id, page_url(s), code=True), payment_chip(s), shown(s.money)) for s in page.siblings],
+        "sibling_columns": ("Payment", "State", "Amount"),
+    }
+
+
+# --- money, steps, facts ----------------------------------------------------------------------------------------------
+
+
+def _cells(money: MoneyStrip) -> list[Cell]:
+    cells = [
+        Cell("Asked", shown(money.asked)),
+        Cell("Held", shown(money.held), "at the gateway, not taken", _tone(money.held, "info")),
+        Cell("Captured", shown(money.captured), "", _tone(money.captured, "good")),
+        Cell("Refunded", shown(money.refunded), _on_its_way(money.on_its_way_back), _tone(money.refunded, "info")),
+    ]
+    cells += [Cell("Under review", shown(held), "booked, not counted", "bad") for held in money.under_review]
+    if not money.under_review:
+        cells.append(Cell("Under review", Amount(0, money.asked.currency)))
+    return [*cells, Cell("Refundable", shown(money.refundable), "", _tone(money.refundable, "quiet"))]
+
+
+def _tone(money: Money, tone: str) -> str:
+    return "zero" if money.is_zero else tone
+
+
+def _on_its_way(money: Money) -> str:
+    return "" if money.is_zero else f"{money} on its way"
+
+
+def _decide_steps(page: PaymentPage) -> list[Step]:
+    steps = []
+    for review in page.reviews:
+        if review.state == ReviewState.OPEN:
+            url = address("payments_review_change", review.public_id)
+            label = f"Open the review: {plain(review.kind)}"
+            steps.append(Step(label, url, blocked_by="" if url else "Reviews have no page here.", primary=True))
+    return steps
+
+
+def _step(page: PaymentPage, step: Any) -> Step:
+    url = address(f"payments_payment_{step.name}", page.payment.public_id)
+    return Step(step.label, url, blocked_by=step.blocked_by, post=step.name == "ask", hint=step.means)
+
+
+def _head_facts(payment: Payment) -> list[KeyValue]:
+    payer, method = payment.payer, payment.method
+    lines = [
+        KeyValue("Payment", Link(payment.public_id, "", code=True)),
+        KeyValue("Payer", (payer.name or masked_email(payer.email)) if payer else None, _payer_hint(payment)),
+        KeyValue("Method", str(method)),
+        KeyValue("Capture", payment.capture_mode),
+        KeyValue("Created", payment.created_at, _made_by(payment)),
+        KeyValue("Last fact", payment.updated_at),
+        KeyValue("Pays until", payment.expires_at),
+    ]
+    if payment.hold_until:
+        lines.append(KeyValue("Held until", payment.hold_until))
+    if payment.wanted_gateway:
+        lines.append(KeyValue("Gateway wanted", payment.wanted_gateway))
+    if payment.possible_duplicate_of:
+        first = payment.possible_duplicate_of
+        lines.append(KeyValue("Possible duplicate of", Link(first.public_id, page_url(first), code=True), first.reference))
+    return lines
+
+
+def _payer_hint(payment: Payment) -> str:
+    payer = payment.payer
+    if payer is None:
+        return ""
+    parts = [masked_email(payer.email) if payer.email and payer.name else "", payer.external_id]
+    return " · ".join(part for part in parts if part)
+
+
+def _made_by(payment: Payment) -> str:
+    """Only what a form of ours wrote: the same key from a merchant comes without the form's request id."""
+    return f"by {payment.metadata['created_by']}" if {"created_by", "request_id"} <= payment.metadata.keys() else ""
+
+
+# --- attempts and calls -----------------------------------------------------------------------------------------------
+
+
+def _attempt(view: AttemptView) -> dict[str, Any]:
+    attempt = view.attempt
+    return {
+        "attempt": attempt,
+        "is_current": view.is_current,
+        "chip": attempt_chip(attempt),
+        "gateway": attempt.gateway_account.name,
+        "calls": [_call(call) for call in reversed(view.calls)],
+    }
+
+
+def _call(view: CallView) -> dict[str, Any]:
+    operation = view.operation
+    return {
+        "operation": operation,
+        "is_open": view.is_open,
+        "chip": operation_chip(operation),
+        "certainty": certainty_chip(operation),
+        "failure": _failure(operation),
+        "money": shown(operation.money),
+        "phases": _phases(operation),
+        "absence_earliest": view.absence_earliest if view.look_ups and view.is_open else None,
+        "look_up_columns": ("Asked", "By", "How", "Answer", "Counts as"),
+        "look_ups": [_look_up(look_up) for look_up in view.look_ups],
+        "look_up_evidence": [{"asked": str(lk.asked_at), "result": lk.result, **lk.evidence} for lk in view.look_ups],
+    }
+
+
+def _failure(operation: Operation) -> str:
+    parts = [plain(operation.failure_class), f"code {operation.code}" if operation.code else "", operation.message]
+    return " · ".join(part for part in parts if part)
+
+
+def _phases(operation: Operation) -> list[KeyValue]:
+    lines = [
+        KeyValue("Planned", operation.planned_at, operation.requested_by and f"by {operation.requested_by}"),
+        KeyValue("Sent", operation.sent_at),
+        KeyValue("First byte before", operation.send_before),
+        KeyValue("Done before", operation.done_before),
+        KeyValue("Ended", operation.ended_at),
+    ]
+    if operation.next_check_at is not None:
+        lines.append(KeyValue("Next step", operation.next_check_at))
+    return lines
+
+
+_LOOK_UP_CHIPS = {
+    LookUp.Result.FOUND: Chip("found", Tone.GOOD, "check_circle"),
+    LookUp.Result.IN_PROGRESS: Chip("in progress", Tone.INFO, "sync"),
+    LookUp.Result.ABSENT: Chip("no trace", Tone.WARN, "search_off"),
+    LookUp.Result.UNANSWERED: Chip("no answer", Tone.QUIET, "wifi_off"),
+}
+_PROOF = Chip("proof of absence", Tone.GOOD, "verified", "Part of the proof that the call never happened")
+
+
+def _look_up(look_up: LookUp) -> list[Shown]:
+    unanswered = look_up.result == LookUp.Result.UNANSWERED
+    counts: Shown = _PROOF if look_up.counts else "nothing: it proves nothing" if unanswered else "evidence"
+    chip = _LOOK_UP_CHIPS[LookUp.Result(look_up.result)]
+    return [look_up.asked_at, look_up.asked_by or "the sweep", look_up.method, chip, counts]
+
+
+# --- money rows -------------------------------------------------------------------------------------------------------
+
+
+def _movements(page: PaymentPage, links: dict[str, str]) -> dict[str, Any]:
+    columns = ("Movement", "Amount", "At the gateway", "We knew", "Transaction", "Settled", "Booked by")
+    return {"columns": columns, "rows": [_movement(movement, page, links) for movement in page.movements]}
+
+
+def _movement(movement: Movement, page: PaymentPage, links: dict[str, str]) -> list[Shown]:
+    kind = MovementKind(movement.kind)
+    word = MOVEMENT_WORDS[kind] + (" of captured money" if movement.of_captured_money else "")
+    word += f", revision {movement.revision}" if movement.revision else ""
+    title: Shown = word if movement.counts else Chip(f"{word}, under review", Tone.BAD, "person_alert")
+    entry = page.entry_ids.get(movement.entry_source_key, "")
+    return [
+        title, shown(movement.money), movement.occurred_at, movement.posted_at, Link(movement.gateway_id, "", code=True),
+        _settled(movement), Link(entry, links.get(movement.entry_source_key, ""), code=True) if entry else None,
+    ]  # fmt: skip
+
+
+def _settled(movement: Movement) -> Shown:
+    if movement.settled_at:
+        return f"batch {movement.batch_id}" if movement.batch_id else "yes"
+    if movement.kind == MovementKind.AUTHORISATION:
+        return "released" if movement.released_at else "held"
+    return "not yet" if movement.kind != MovementKind.VOID else None
+
+
+def _refund(refund: Refund) -> dict[str, Any]:
+    return {
+        "refund": refund,
+        "chip": refund_chip(refund),
+        "money": shown(refund.money),
+        "origin": refund.get_origin_display(),
+    }
+
+
+def _review(review: Review) -> dict[str, Any]:
+    return {
+        "review": review,
+        "chip": review_chip(review),
+        "kind": plain(review.kind).capitalize(),
+        "url": address("payments_review_change", review.public_id),
+        "held": shown(review.held) if review.held is not None and not review.held.is_zero else None,
+        "held_on": {"2050": "suspense", "2040": "overpayments"}.get(review.held_on, review.held_on),
+        "decided_by": review.decided_by.get_username() if review.decided_by else "",
+        "decision": plain(review.decision),
+    }
+
+
+def _entry(entry: EntryView, links: dict[str, str]) -> dict[str, Any]:
+    lines = [
+        [
+            f"{line.ref.code} {line.account_name}",
+            Amount(line.debit_minor, line.ref.currency) if line.debit_minor else "",
+            Amount(line.credit_minor, line.ref.currency) if line.credit_minor else "",
+        ]
+        for line in entry.lines
+    ]
+    return {"entry": entry, "url": links.get(entry.source_key, ""), "lines": lines}

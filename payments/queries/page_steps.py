@@ -1,0 +1,102 @@
+"""What may this person do with a payment now, and what not, why not, and who could? Pure.
+
+The service is the guard: it judges again under the lock. This page says the same beforehand (a test compares the two), so
+that nobody presses a button to learn that it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from payments.queries.page_rows import PaymentRows
+from payments.states import PAID_STATES, PaymentState
+
+S = PaymentState
+_CANCELLABLE = frozenset({S.INITIATED, S.VALIDATED, S.PENDING, S.AUTHORISED})
+
+
+@dataclass(frozen=True, slots=True)
+class PageStep:
+    """One command. `blocked_by` empty: it can be done now, by this person. `means` says what it does."""
+
+    name: str
+    label: str
+    right: str
+    means: str
+    blocked_by: str = ""
+
+
+def steps_of(rows: PaymentRows, rights: Collection[str]) -> tuple[PageStep, ...]:
+    """Capture, cancel, refund, ask the gateway: each with the failed condition, and the roles that could."""
+    return tuple(
+        PageStep(name, label, right, means, _blocked(refusal(rows), right, rights, rows))
+        for name, label, right, means, refusal in _STEPS
+    )
+
+
+def _blocked(refusal: str, right: str, rights: Collection[str], rows: PaymentRows) -> str:
+    """The state's no first: it holds for everybody. Then the person's."""
+    if refusal:
+        return refusal
+    if f"payments.{right}" in rights:
+        return ""
+    could = rows.roles.get(right, ())
+    return f"Your roles do not allow it. {_listed(could)} could." if could else "No role allows it."
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    words = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))
+    return words[:1].upper() + words[1:]
+
+
+def capture_refusal(rows: PaymentRows) -> str:
+    """Why nothing can be captured now; empty: it can."""
+    if rows.payment.state != S.AUTHORISED:
+        return f"The payment is {_plain(rows.payment.state)}: only an authorised one can be captured."
+    if rows.payment.cancel_requested_at is not None:
+        return "Cancelling has been asked: the hold is being released."
+    if rows.open_operation is not None:
+        return "Another call about this payment is open; its end is awaited first."
+    return ""
+
+
+def cancel_refusal(rows: PaymentRows) -> str:
+    """Why it can not be cancelled now."""
+    state = S(rows.payment.state)
+    if state in PAID_STATES:
+        return f"The payment is {_plain(state)}: its money can be refunded, not cancelled."
+    if state not in _CANCELLABLE:
+        return f"The payment is {_plain(state)}: there is nothing to cancel."
+    if rows.payment.cancel_requested_at is not None:
+        return "Cancelling has been asked already; it happens as soon as the gateway has let go."
+    return ""
+
+
+def refund_refusal(rows: PaymentRows) -> str:
+    """Why nothing can be refunded now."""
+    if rows.payment.state not in PAID_STATES:
+        return f"The payment is {_plain(rows.payment.state)}: only captured money can be refunded."
+    if not rows.refundable.is_positive:
+        return "Everything captured has been refunded or is on its way back."
+    return ""
+
+
+def ask_refusal(rows: PaymentRows) -> str:
+    """Why there is nothing to ask."""
+    if not any(operation.sent_at is not None for operation in rows.operations):
+        return "No gateway has been asked for anything yet: it knows nothing of this payment."
+    return ""
+
+
+def _plain(state: str) -> str:
+    return state.replace("_", " ")
+
+
+_Refusal = Callable[[PaymentRows], str]
+_STEPS: tuple[tuple[str, str, str, str, _Refusal], ...] = (
+    ("ask", "Ask the gateway now", "ask_gateway", "Looks it up and records what it says. Moves no money.", ask_refusal),
+    ("capture", "Capture…", "capture_payment", "Takes the held money, or a part of it.", capture_refusal),
+    ("refund", "Refund…", "refund_payment", "Gives captured money back, or a part of it.", refund_refusal),
+    ("cancel", "Cancel…", "cancel_payment", "Lets go; the hold is released first.", cancel_refusal),
+)

@@ -1,0 +1,303 @@
+"""What does a person need to see to decide a case? The question in words, the money, the payment, the evidence. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import Group
+from django.urls import reverse
+
+from console.links import link_to
+from console.values import Amount, Chip, KeyValue, Link, Shown, TimelineItem, Tone
+from ledger.chart import CHART
+from ledger.queries import EntryView, entries_for_subject, entry_by_source_key
+from payments.models import Movement, Payment, Refund, Review, Transition
+from payments.states import RefundState, ReviewKind, ReviewState
+
+K = ReviewKind
+QUESTIONS: dict[ReviewKind, tuple[str, str]] = {
+    K.CAPTURED_AFTER_CANCEL: ("Money after cancelling", "The payment was cancelled, then money came in. What is it for?"),
+    K.CAPTURED_AFTER_REFUND: ("Money after refund", "All of it had gone back, then money came in again. What is it for?"),
+    K.CAPTURED_AFTER_EXPIRY: ("Money after expiry", "The payment had lapsed when money came in. Does it still pay it?"),
+    K.LATE_SUCCESS_SIBLING_PAID: (
+        "Paid twice by two payments",
+        "Another payment of the same order is open or paid, and this one succeeded late. Which one stands?",
+    ),
+    K.SECOND_CAPTURE: ("Captured twice", "More money was captured than the payment asks. What is the rest for?"),
+    K.EARLIER_ATTEMPT_PAID: (
+        "Earlier attempt paid",
+        "An attempt that had been given up took money, beside a later one. What is this money for?",
+    ),
+    K.AMOUNT_MISMATCH: ("Other amount", "The gateway moved another amount than was asked. Is that right?"),
+    K.CURRENCY_MISMATCH: ("Other currency", "The gateway moved another currency than was asked. What becomes of it?"),
+    K.ORPHAN: ("Money of no payment", "Money moved on our account and no payment of ours asked for it. Whose is it?"),
+    K.REFUND_BEYOND_CAP: (
+        "Refunded more than captured",
+        "More money went back than had come in. Was that meant?",
+    ),
+    K.LATE_AUTHORISATION: (
+        "Hold nobody needs",
+        "The gateway holds money for a payment that is over. May it be released?",
+    ),
+    K.LOOKUP_EXHAUSTED: (
+        "The gateway cannot tell",
+        "The gateway was asked again and again and gives no conclusion. Did it happen or not?",
+    ),
+    K.DUPLICATE_OF_OTHER_PAYMENT: (
+        "Taken for a duplicate",
+        "The gateway refused it as a duplicate of another payment. Is it meant, and shall it be sent again?",
+    ),
+    K.CAPTURE_FAILED: ("Capture failed", "The held money could not be captured. Does the merchant know?"),
+    K.VOID_FAILED: ("Release failed", "The hold could not be released. Does it end by itself?"),
+    K.REFUND_FAILED: ("Refund failed", "The refund was refused for good. How does the money go back?"),
+    K.REFUND_OVERDUE: ("Refund overdue", "The refund waits for longer than it should. What holds it up?"),
+    K.HOLD_ENDING: ("Hold ends soon", "The hold ends soon and nothing was captured. Shall the merchant capture now?"),
+    K.TEST_MODE_MONEY: ("Test money on a live account", "The gateway says this was a test. Why is it on a live account?"),
+}
+REASON_WORDS = {
+    "customer_request": "The payer asks for it",
+    "duplicate": "Duplicate",
+    "fraud": "Fraud",
+    "late_money": "Money came late",
+    "short_money": "Too little money",
+    "excess": "Too much money",
+    "gateway_error": "The gateway's error, corrected",
+    "our_error": "Our error, corrected",
+    "other": "Something else (say what in the note)",
+}
+_STATES = {
+    ReviewState.OPEN: Chip("open", Tone.WARN, "rule", "A person must decide."),
+    ReviewState.DECIDED: Chip("decided", Tone.GOOD, "gavel", "A person has decided."),
+    ReviewState.SETTLED: Chip("settled", Tone.QUIET, "task_alt", "A later fact of the gateway answered it."),
+}
+_REFUND_TONES = {
+    RefundState.SUCCEEDED: (Tone.GOOD, "check_circle"),
+    RefundState.FAILED: (Tone.BAD, "error"),
+    RefundState.UNKNOWN: (Tone.WARN, "help"),
+    RefundState.RETURNED: (Tone.BAD, "undo"),
+    RefundState.CANCELLED: (Tone.QUIET, "block"),
+}
+_MOST_MOVEMENTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPage:
+    """Everything the page of one case shows, but the decisions it offers."""
+
+    question: str
+    because: str
+    money: tuple[KeyValue, ...]
+    payment: tuple[KeyValue, ...]
+    case: tuple[KeyValue, ...]
+    decided: tuple[KeyValue, ...]
+    movements: tuple[tuple[Shown, ...], ...]
+    opened_by: tuple[TimelineItem, ...]
+    entries: tuple[EntryView, ...]
+    chip: Chip
+
+
+MOVEMENT_COLUMNS = ("Movement", "Kind", "Amount", "Happened", "We knew", "Counts for the payment", "Journal entry")
+
+
+def kind_words(kind: str) -> str:
+    """What a kind of case is called in lists."""
+    return QUESTIONS[ReviewKind(kind)][0]
+
+
+def question_of(kind: str) -> str:
+    """The question a person has to answer."""
+    return QUESTIONS[ReviewKind(kind)][1]
+
+
+def kind_chip(kind: str) -> Chip:
+    """The kind of case with its question on hover; the tone says whether money stands still."""
+    return Chip(kind_words(kind), Tone.INFO, "rule", question_of(kind))
+
+
+def state_chip(review: Review) -> Chip:
+    """How far the case has come."""
+    return _STATES[ReviewState(review.state)]
+
+
+def held_amount(review: Review) -> Amount | None:
+    """What stands still until it is decided: signed, money that went out is negative; None without money."""
+    return Amount(review.held_minor, review.currency) if review.held_on else None
+
+
+def held_place(review: Review) -> str:
+    """The account the money stands on, by code and name; empty without money."""
+    spec = CHART.get(review.held_on)
+    return f"{spec.code} {spec.name}" if spec else ""
+
+
+def due_chip(review: Review, now: datetime) -> Chip | None:
+    """Loud once the time to decide is past; nothing for a case that is over."""
+    if review.state != ReviewState.OPEN or review.due_at >= now:
+        return None
+    return Chip("overdue", Tone.BAD, "alarm", "The time by which somebody should have decided is past.")
+
+
+def roles_that_may(codename: str) -> str:
+    """The roles that hold a right of this app, for "who could": "operator, finance"."""
+    groups = Group.objects.filter(permissions__codename=codename, permissions__content_type__app_label="payments")
+    return ", ".join(groups.order_by("name").values_list("name", flat=True)) or "nobody yet"
+
+
+def last_word(public_id: str, otherwise: str) -> tuple[str, str, datetime | None]:
+    """Who changed the case last, what they did, and when: for the person who came second. `otherwise`: if rows say nothing."""
+    review = Review.objects.select_related("decided_by").get(public_id=public_id)
+    if review.state == ReviewState.DECIDED and review.decided_by is not None:
+        what = f"decided “{review.decision.replace('_', ' ')}”: {review.note.strip()}".rstrip(".")
+        return review.decided_by.get_username(), what, review.decided_at
+    if review.state == ReviewState.SETTLED:
+        return "The gateway's word", "settled the case", review.decided_at
+    if review.note:  # only putting a case off leaves a note on an open one
+        return "Somebody else", f"put it off until {review.due_at:%d %b %Y %H:%M} UTC: {review.note}", None
+    return "New facts", f"changed the case: {otherwise}".rstrip("."), None
+
+
+def review_page(review: Review, now: datetime) -> ReviewPage:
+    """Build the page of one case out of its rows; `now` tells what is overdue."""
+    movements = _movements(review)
+    return ReviewPage(
+        question=question_of(review.kind),
+        because=review.because,
+        money=_money(review),
+        payment=_payment(review.payment, now) if review.payment else (),
+        case=_case(review, now),
+        decided=_decided(review),
+        movements=tuple(_movement_cells(movement) for movement in movements),
+        opened_by=_opened_by(review),
+        entries=_entries(review, movements),
+        chip=due_chip(review, now) or state_chip(review),
+    )
+
+
+def _money(review: Review) -> tuple[KeyValue, ...]:
+    if not review.held_on:
+        return ()
+    direction = "came in and waits" if review.held_minor >= 0 else "went out and is not explained"
+    return (
+        KeyValue("Amount", held_amount(review), f"Money that {direction}; it is in the books already."),
+        KeyValue("Stands on", held_place(review)),
+        KeyValue("At", _gateway_link(review)),
+        KeyValue("Gateway's transaction", Link(review.gateway_id, "", code=True) if review.gateway_id else None),
+    )
+
+
+def _gateway_link(review: Review) -> Link:
+    account = review.gateway_account
+    return Link(account.name, reverse("admin:payments_gatewayaccount_change", args=(account.slug,)))
+
+
+def _payment(payment: Payment, now: datetime) -> tuple[KeyValue, ...]:
+    return (
+        KeyValue("Payment", link_to(payment.public_id)),
+        KeyValue("Reference", payment.reference),
+        KeyValue("Asked for", Amount(payment.amount_minor, payment.currency)),
+        KeyValue("State", payment.state.replace("_", " ")),
+        KeyValue("Payer", str(payment.payer) if payment.payer else None),
+        KeyValue("Paid with", str(payment.method)),
+        KeyValue("Made", payment.created_at),
+        KeyValue("Expired" if payment.expires_at < now else "Expires", payment.expires_at),
+    )
+
+
+def _case(review: Review, now: datetime) -> tuple[KeyValue, ...]:
+    waiting = review.state == ReviewState.OPEN
+    return (
+        KeyValue("Kind", kind_words(review.kind)),
+        KeyValue("Gateway", _gateway_link(review)),
+        KeyValue("Opened", review.opened_at),
+        KeyValue("Decide by", review.due_at, "Overdue." if waiting and review.due_at < now else ""),
+        KeyValue("Gateway last asked", review.asked_at, "Every decision asks it again first." if waiting else ""),
+        *([KeyValue("Noted so far", review.note)] if waiting and review.note else []),
+    )
+
+
+def _decided(review: Review) -> tuple[KeyValue, ...]:
+    if review.state == ReviewState.OPEN:
+        return ()
+    if review.state == ReviewState.SETTLED:
+        return (KeyValue("Settled", "A later fact of the gateway took the question away; nobody had to decide."),)
+    return (
+        KeyValue("Decision", review.decision.replace("_", " ")),
+        KeyValue("By", review.decided_by.get_username() if review.decided_by else None),
+        KeyValue("When", review.decided_at),
+        KeyValue("Reason", REASON_WORDS.get(review.reason, review.reason)),
+        KeyValue("Note", review.note),
+        *_follow_ups(review),
+    )
+
+
+def _follow_ups(review: Review) -> list[KeyValue]:
+    entry = entry_by_source_key(review.entry_source_key) if review.entry_source_key else None
+    booked = [KeyValue("Booked by", link_to(entry.public_id), entry.description)] if entry else []
+    return booked + [_refund(refund) for refund in review.refunds.order_by("id")]
+
+
+def _refund(refund: Refund) -> KeyValue:
+    tone, icon = _REFUND_TONES.get(RefundState(refund.state), (Tone.INFO, "hourglass_top"))
+    until = f" until {refund.waits_until:%d %b %H:%M} UTC" if refund.waits_until else ""
+    hint = f"{refund.public_id}: {refund.money}. {refund.waits_because}{until if refund.waits_because else ''}"
+    return KeyValue("Refund that follows", Chip(refund.state, tone, icon), hint.strip())
+
+
+def _movements(review: Review) -> list[Movement]:
+    """Every movement of the transaction the case is about."""
+    if not review.gateway_id:
+        return []
+    same = Movement.objects.filter(gateway_account_id=review.gateway_account_id, gateway_id=review.gateway_id)
+    return list(same.order_by("id")[:_MOST_MOVEMENTS])
+
+
+def _movement_cells(movement: Movement) -> tuple[Shown, ...]:
+    entry = entry_by_source_key(movement.entry_source_key)
+    return (
+        Link(movement.public_id, "", code=True),
+        movement.kind,
+        Amount(movement.amount_minor, movement.currency),
+        movement.occurred_at,
+        movement.posted_at,
+        Chip("yes", Tone.GOOD, "check") if movement.counts else Chip("no, under review", Tone.WARN, "pause"),
+        link_to(entry.public_id) if entry else None,
+    )
+
+
+def _opened_by(review: Review) -> tuple[TimelineItem, ...]:
+    """The fact that opened the case: recorded in the same moment, naming the case in its after-states."""
+    facts = Transition.objects.filter(payment_id=review.payment_id, at=review.opened_at)
+    named = facts.filter(after__has_key=review.public_id).select_related("event", "look_up", "operation")
+    return tuple(_fact(fact) for fact in named.order_by("id")[:1])
+
+
+def _fact(fact: Transition) -> TimelineItem:
+    carried = {
+        "fact": fact.inputs.get("fact", {}),
+        **({"webhook": fact.event.public_id} if fact.event else {}),
+        **({"look-up": fact.look_up.evidence} if fact.look_up else {}),
+        **({"operation": fact.operation.public_id} if fact.operation else {}),
+    }
+    return TimelineItem(
+        at=fact.at,
+        title=f"{fact.fact.replace('_', ' ').capitalize()} by {fact.get_source_display()}",
+        cause=f"It says this happened at {fact.occurred_at:%d %b %Y %H:%M:%S} UTC." + _by_whom(fact),
+        detail=fact.because,
+        tone=Tone.WARN,
+        icon="rule",
+        evidence=carried,
+    )
+
+
+def _by_whom(fact: Transition) -> str:
+    return f" {fact.actor}." if fact.actor else ""
+
+
+def _entries(review: Review, movements: list[Movement]) -> tuple[EntryView, ...]:
+    """The entries that booked the money of the case, and the one that took it out of where it stood."""
+    reserved = [f"refund:{public_id}:reserved" for public_id in review.refunds.values_list("public_id", flat=True)]
+    keys = dict.fromkeys([*(m.entry_source_key for m in movements), review.entry_source_key, *reserved])
+    found = [entry_by_source_key(key) for key in keys if key]
+    subjects = [] if review.payment else entries_for_subject(review.public_id)
+    return tuple({entry.public_id: entry for entry in [*found, *subjects] if entry}.values())
