@@ -17,7 +17,9 @@ REPLACED: Final = "[card number]"
 SHORTEST: Final = 13
 LONGEST: Final = 19
 _RUN: Final = re.compile(r"\d(?:[\s.\-\u2010-\u2015\u2212]{0,2}\d){12,}")
-_UUID: Final = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])", re.IGNORECASE)
+_RANDOM_ID: Final = re.compile(  # a UUID, or 24 and more hexadecimal digits
+    r"(?<![0-9a-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{24,128})(?![0-9a-z])", re.IGNORECASE
+)
 # First six digits, lowest and highest, of the ranges issuers use (ISO/IEC 7812; the schemes' published tables).
 _ISSUERS: Final = (
     (220000, 220499),  # Mir
@@ -87,15 +89,15 @@ def _is_suspect(value: object, *, is_amount: bool) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Full-width and other digits as ASCII, invisible format characters gone, UUIDs blanked out.
+    """Full-width and other digits as ASCII, invisible format characters gone, random ids blanked out.
 
-    A UUID with a letter in it is a random id: its digit groups pass Luhn by chance now and then.
+    An id of hexadecimal digits with a letter in it is random: one in a thousand would be refused by chance.
     """
     if len(text) < SHORTEST:
         return ""
     folded = unicodedata.normalize("NFKC", text)
     visible = "".join(character for character in folded if unicodedata.category(character) != "Cf")
-    return _UUID.sub(lambda found: found.group() if found.group().replace("-", "").isdigit() else " x ", visible)
+    return _RANDOM_ID.sub(lambda id_: id_.group() if id_.group().replace("-", "").isdigit() else " x ", visible)
 
 
 def _candidates(text: str) -> Iterator[str]:
