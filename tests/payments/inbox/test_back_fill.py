@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from threading import Thread
 from urllib.parse import parse_qs
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from payments.errors import Forbidden, InvalidInput, NotFound
 from payments.models import GatewayAccount, Review
@@ -182,3 +185,40 @@ def test_wrong_questions_are_refused_before_anything_is_asked(
     with pytest.raises(Forbidden):
         back_fill("nmi", WHEN - HOUR, WHEN, late, actor=Actor(label="sam"))
     assert window.asked == []
+
+
+class TestCommand:
+    def test_it_lists_a_window_and_says_what_it_did(self, account: GatewayAccount, window: Window) -> None:
+        window.pages = [[sold("9001", waiting_payment(account).reference), sold("9002", "cf-x", amount="plenty")]]
+        out = StringIO()
+
+        call_command("back_fill", "nmi", "--start", "2026-01-05T11:00", "--end", "2026-01-05T14:00+01:00", stdout=out)
+
+        assert out.getvalue().startswith("1 facts on 1 pages, 1 changed something.\nnot readable: ")
+        assert (window.asked[0]["start_date"], window.asked[0]["end_date"]) == ("20260105110000", "20260105130000")
+        assert_exactly_once()
+
+    def test_it_speaks_json(self, account: GatewayAccount, window: Window) -> None:
+        out = StringIO()
+
+        call_command("back_fill", "nmi", "--start", "2026-01-05T11:00+00:00", "--json", stdout=out)
+
+        assert json.loads(out.getvalue()) == {
+            "pages": 0, "facts": {}, "changed": 0, "waiting": [], "again_after": None, "unreadable": [],
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            (["nmi", "--start", "yesterday"], "--start: 'yesterday' is no date and time"),
+            (["nmi", "--start", "2026-02-30T00:00"], "--start: '2026-02-30T00:00' is no date and time"),
+            (["nobody", "--start", "2026-01-05T11:00"], "There is no gateway account nobody."),
+            (["nmi", "--start", "2026-01-05T11:00", "--end", "2026-01-05T10:00"], "The window ends before it starts."),
+        ],
+    )
+    def test_wrong_arguments_are_named(
+        self, account: GatewayAccount, window: Window, arguments: list[str], complaint: str
+    ) -> None:
+        with pytest.raises(CommandError, match=complaint):
+            call_command("back_fill", *arguments)
+        assert window.asked == []

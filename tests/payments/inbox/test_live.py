@@ -59,14 +59,16 @@ def listens(port: int) -> bool:
 @contextmanager
 def server(port: int, env: dict[str, str], log: Path) -> Iterator[None]:
     command = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4"]
-    with running([*command, "config.wsgi:application"], env, log):
-        until(lambda: listens(port))
+    with running([*command, "config.wsgi:application"], env, log) as process:
+        until(lambda: listens(port) or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
         yield
 
 
 @pytest.fixture
 def env(live_env: dict[str, str]) -> dict[str, str]:
-    return {**live_env, "GATEWAY_NMI_WEBHOOK_SECRET": SECRET, "GATEWAY_NMI_SECURITY_KEY": "key_of_tests"}
+    # A production start would be refused for the suite's fast password hasher.
+    return {**live_env, "DEMO": "1", "GATEWAY_NMI_WEBHOOK_SECRET": SECRET, "GATEWAY_NMI_SECURITY_KEY": "key_of_tests"}
 
 
 def post(port: int, delivery: Delivery, **more: str) -> tuple[int, str]:
