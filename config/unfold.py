@@ -1,14 +1,18 @@
 """How does the admin look? Settings of the skin; imports no model, so that settings can read it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
 
+# The kit first, then one sheet for each group of pages.
+STYLE_SHEETS = ("console", "payment", "review", "ledger")
 
-def style_sheet(request: HttpRequest) -> str:
-    """Return the address of the one style sheet of ours."""
-    return static("console/console.css")
+
+def style_sheet(path: str) -> Callable[[HttpRequest], str]:
+    """Return what finds the address of one of our style sheets; asked when a page is drawn, not when settings load."""
+    return lambda request: static(path)
 
 
 def favicon(request: HttpRequest) -> str:
@@ -28,7 +32,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_LANGUAGES": False,
     "BORDER_RADIUS": "5px",
     "ENVIRONMENT": "config.navigation.environment",
-    "STYLES": [style_sheet],
+    "STYLES": [style_sheet(f"console/{name}.css") for name in STYLE_SHEETS],
     "COMMAND": {"search_models": False, "show_history": False},
     "LOGIN": {"form": "config.sign_in.SignInForm"},
     "SIDEBAR": {

@@ -40,7 +40,17 @@ from payments.queries.search import find_payments
 class PaymentAdmin(LockedAdmin):
     """Payments: list, page, and the commands a person may give."""
 
-    list_display = ("state_shown", "order", "payer_shown", "amount", "captured", "refunded", "gateway", "waits", "created")
+    list_display = (
+        "state_shown",
+        "order",
+        "payer_shown",
+        "amount",
+        "captured",
+        "refunded",
+        "gateway",
+        "waits",
+        "created",
+    )
     list_display_links = ("order",)
     list_filter = ("state", AttentionFilter, AgeFilter, GatewayFilter)
     search_fields = ("reference",)
@@ -80,7 +90,8 @@ class PaymentAdmin(LockedAdmin):
         """Refuse to search for a card number: none is stored here, and it shall stand in no address and no log."""
         if has_card_number(request.GET.get("q", "")):
             messages.error(
-                request, "That looks like a card number. None is stored here: search by reference, id or e-mail instead."
+                request,
+                "That looks like a card number. None is stored here: search by reference, id or e-mail instead.",
             )
             return HttpResponseRedirect(request.path)
         return super().changelist_view(request, extra_context)

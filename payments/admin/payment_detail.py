@@ -25,6 +25,7 @@ from payments.admin.payment_chips import (
 from payments.admin.payment_commands import page_url, shown
 from payments.models import LookUp, Movement, Operation, Payment, Refund, Review
 from payments.queries.page import AttemptView, CallView, MoneyStrip, PaymentPage
+from payments.queries.timeline import Line, Run
 from payments.states import MovementKind, ReviewState
 
 
@@ -66,9 +67,10 @@ def context_of(page: PaymentPage, *, sees_books: bool) -> dict[str, Any]:
         "refunds": [_refund(refund) for refund in page.refunds],
         "reviews": [_review(review) for review in page.reviews],
         "entries": [_entry(entry, links) for entry in page.entries] if sees_books else [],
-        "entry_links": links,
-        "sees_books": sees_books,
-        "siblings": [(Link(s.public_id, page_url(s), code=True), payment_chip(s), shown(s.money)) for s in page.siblings],
+        "runs": [_run(run, page, links) for run in page.timeline],
+        "siblings": [
+            (Link(s.public_id, page_url(s), code=True), payment_chip(s), shown(s.money)) for s in page.siblings
+        ],
         "sibling_columns": ("Payment", "State", "Amount"),
     }
 
@@ -129,7 +131,9 @@ def _head_facts(payment: Payment) -> list[KeyValue]:
         lines.append(KeyValue("Gateway wanted", payment.wanted_gateway))
     if payment.possible_duplicate_of:
         first = payment.possible_duplicate_of
-        lines.append(KeyValue("Possible duplicate of", Link(first.public_id, page_url(first), code=True), first.reference))
+        lines.append(
+            KeyValue("Possible duplicate of", Link(first.public_id, page_url(first), code=True), first.reference)
+        )
     return lines
 
 
@@ -144,6 +148,26 @@ def _payer_hint(payment: Payment) -> str:
 def _made_by(payment: Payment) -> str:
     """Only what a form of ours wrote: the same key from a merchant comes without the form's request id."""
     return f"by {payment.metadata['created_by']}" if {"created_by", "request_id"} <= payment.metadata.keys() else ""
+
+
+# --- what happened ----------------------------------------------------------------------------------------------------
+
+
+def _run(run: Run, page: PaymentPage, links: dict[str, str]) -> dict[str, Any]:
+    return {"folded": run.folded, "lines": [{"line": li, "links": _line_links(li, page, links)} for li in run.lines]}
+
+
+def _line_links(line: Line, page: PaymentPage, links: dict[str, str]) -> list[Link]:
+    """The call on this page, the event in the inbox, the entry in the books."""
+    found = []
+    if line.operation_id:
+        found.append(Link(line.operation_id, f"#{line.operation_id}", code=True))
+    if line.event_id:
+        found.append(Link(line.event_id, address("payments_inboundevent_change", line.event_id), code=True))
+    entry = page.entry_ids.get(line.entry_source_key, "")
+    if entry:
+        found.append(Link(entry, links.get(line.entry_source_key, ""), code=True))
+    return found
 
 
 # --- attempts and calls -----------------------------------------------------------------------------------------------

@@ -35,9 +35,10 @@ class CommandForm(forms.Form):
         return cleaned
 
     def _forget(self, name: str) -> None:
-        self.data = self.data.copy()
-        self.data[self.add_prefix(name)] = ""
-        self._errors.pop(name, None)  # type: ignore[union-attr]  # an earlier complaint may repeat what was typed
+        """Refuse the field, and empty it: neither the page nor an earlier complaint may repeat what was typed."""
+        key = self.add_prefix(name)
+        self.data = {**{k: self.data.get(k) for k in self.data}, key: ""}
+        self.errors.pop(name, None)
         self.add_error(name, _CARD)
 
 

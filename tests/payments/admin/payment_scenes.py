@@ -1,0 +1,322 @@
+"""Payments in every situation an operator may open, made through the services and the facts that make them in life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from ledger.money import Money
+from payments.facts import Fact, FactKind
+from payments.models import LookUp, Operation, Payment
+from payments.services import execution
+from payments.services.actors import SYSTEM
+from payments.services.commands import cancel_payment, capture_payment
+from payments.services.intake import MethodRequest, PayerRequest, PaymentRequest, create_payment
+from payments.services.recording import Cause, Recorded, record_fact
+from payments.services.refunds import request_refund
+from payments.states import Certainty, FailureClass, OperationKind, Source
+from tests.payments.factories import nmi_account
+
+USD = "USD"
+
+
+def stored(now: datetime, *, reference: str = "order-1", **fields: object) -> Payment:
+    """initiated: an intent of 125.00 USD by Ada Lovelace."""
+    nmi_account()
+    request = PaymentRequest(
+        amount_minor=12500, currency=USD, reference=reference, method=MethodRequest("card", token="tok_ok"),
+        payer=PayerRequest(id="c-77", email="Ada@Example.com", name="Ada Lovelace"),
+    )  # fmt: skip
+    return create_payment(replace(request, **fields), actor=SYSTEM, now=now)  # type: ignore[arg-type]
+
+
+def checked(now: datetime, **fields: object) -> Payment:
+    """validated: the state between two steps of the worker."""
+    payment = stored(now, **fields)
+    record_fact_about(
+        payment, Fact(FactKind.CHECKS_PASSED, Source.SERVICE, now, message="Everything is in order."), now
+    )
+    return payment
+
+
+def planned(now: datetime, **fields: object) -> Payment:
+    """pending: the attempt is open, its call planned, nothing sent."""
+    payment = stored(now, **fields)
+    for _ in range(2):
+        execution._next_step(payment.pk, now)
+    return fresh(payment)
+
+
+def sent(now: datetime, **fields: object) -> Payment:
+    """pending: the call is under way."""
+    payment = planned(now, **fields)
+    started = execution._start(operation_of(payment).pk, now)
+    assert started is not None
+    return fresh(payment)
+
+
+def unknown(now: datetime, **fields: object) -> Payment:
+    """pending: no answer came."""
+    payment = sent(now, **fields)
+    fact = Fact(
+        FactKind.UNKNOWN,
+        Source.ANSWER,
+        now + timedelta(seconds=30),
+        message="no whole answer after sending: ReadTimeout",
+    )
+    tell(payment, fact, now + timedelta(seconds=30))
+    return fresh(payment)
+
+
+def looked_up(now: datetime, **fields: object) -> Payment:
+    """pending and unknown, with three answered look-ups without a trace and one that got no answer."""
+    payment = unknown(now, **fields)
+    operation = operation_of(payment)
+    results = [LookUp.Result.ABSENT, LookUp.Result.UNANSWERED, LookUp.Result.ABSENT, LookUp.Result.ABSENT]
+    for number, result in enumerate(results):
+        LookUp.objects.create(
+            operation=operation, asked_at=now + timedelta(seconds=60 * (number + 1)), method="by our reference",
+            result=result, evidence={"transactions": 0} if result == "absent" else {"error": "ConnectTimeout"},
+        )  # fmt: skip
+    Operation.objects.filter(pk=operation.pk).update(
+        look_ups_answered=3, look_ups_unanswered=1, next_check_at=now + timedelta(minutes=8)
+    )
+    return fresh(payment)
+
+
+def authorised(now: datetime, **fields: object) -> Payment:
+    """authorised: 125.00 held for seven days."""
+    payment = sent(now, capture="manual", **fields)
+    tell(payment, money(FactKind.AUTHORISATION, now, hold_until=now + timedelta(days=7)), now)
+    return fresh(payment)
+
+
+def cancel_asked(now: datetime, **fields: object) -> Payment:
+    """authorised, and on its way to cancelled."""
+    payment = authorised(now, **fields)
+    return fresh(cancel_payment(payment.public_id, actor=SYSTEM, now=now))
+
+
+def capture_open(now: datetime, **fields: object) -> Payment:
+    """authorised, a capture planned."""
+    payment = authorised(now, **fields)
+    return fresh(capture_payment(payment.public_id, amount_minor=None, final=True, actor=SYSTEM, now=now))
+
+
+def captured(now: datetime, **fields: object) -> Payment:
+    """captured by a sale."""
+    payment = sent(now, **fields)
+    tell(payment, money(FactKind.CAPTURE, now), now)
+    return fresh(payment)
+
+
+def noisy(now: datetime, **fields: object) -> Payment:
+    """captured, and told again and again by webhooks."""
+    payment = captured(now, **fields)
+    for second in range(5):
+        at = now + timedelta(seconds=second)
+        told(payment, replace(money(FactKind.CAPTURE, now), source=Source.WEBHOOK), at)
+    return fresh(payment)
+
+
+def settled(now: datetime, **fields: object) -> Payment:
+    """settled in a batch."""
+    payment = captured(now, **fields)
+    fact = Fact(FactKind.SETTLED, Source.WEBHOOK, now, gateway_id=gateway_id(payment), batch_id="B-204")
+    told(payment, fact, now)
+    return fresh(payment)
+
+
+def refund_waits(now: datetime, **fields: object) -> Payment:
+    """captured, a part on its way back that waits for the next batch."""
+    payment = captured(now, **fields)
+    refund = request_refund(payment.public_id, amount_minor=2500, reason="one item returned", actor=SYSTEM, now=now)
+    refund.mark_waiting()
+    refund.waits_for, refund.next_check_at = "settlement", now + timedelta(hours=1)
+    refund.waits_because = "a part can be given back only after the gateway's next settlement batch"
+    refund.waits_until = now + timedelta(days=2)
+    refund.save()
+    return fresh(payment)
+
+
+def part_refunded(now: datetime, **fields: object) -> Payment:
+    """settled, and a part given back at the gateway by somebody else."""
+    payment = settled(now, **fields)
+    fact = money(FactKind.REFUND, now, minor=2500)
+    told(
+        payment,
+        replace(fact, gateway_id="9100001", original_gateway_id=gateway_id(payment), source=Source.LOOK_UP),
+        now,
+    )
+    return fresh(payment)
+
+
+def refunded(now: datetime, **fields: object) -> Payment:
+    """refunded by a void at the gateway's own desk."""
+    payment = captured(now, **fields)
+    told(payment, replace(money(FactKind.VOID, now), source=Source.LOOK_UP), now)
+    return fresh(payment)
+
+
+def declined(now: datetime, **fields: object) -> Payment:
+    """failed: the issuer said no."""
+    payment = sent(now, **fields)
+    fact = Fact(
+        FactKind.DECLINED, Source.ANSWER, now, gateway_id="8100001", certainty=Certainty.REFUSED,
+        failure_class=FailureClass.INSUFFICIENT_FUNDS, code="202", message="Insufficient funds",
+    )  # fmt: skip
+    tell(payment, fact, now)
+    return fresh(payment)
+
+
+def absent(now: datetime, **fields: object) -> Payment:
+    """failed: it provably never reached the gateway."""
+    payment = looked_up(now, **fields)
+    operation = operation_of(payment)
+    operation.look_ups.filter(result="absent").update(counts=True)
+    at = now + timedelta(minutes=16)
+    fact = Fact(
+        FactKind.ABSENT, Source.LOOK_UP, at, certainty=Certainty.NOT_SENT,
+        failure_class=FailureClass.GATEWAY_UNAVAILABLE, message="5 answered look-ups show no trace of it",
+    )  # fmt: skip
+    last = operation.look_ups.order_by("-id").values_list("pk", flat=True).first()
+    tell(payment, fact, at, look_up_id=last)
+    return fresh(payment)
+
+
+def no_route(now: datetime, **fields: object) -> Payment:
+    """failed: nobody could be asked."""
+    payment = checked(now, **fields)
+    fact = Fact(FactKind.NO_ROUTE, Source.SERVICE, now, message="NMI: switched off.")
+    record_fact_about(payment, fact, now)
+    return fresh(payment)
+
+
+def late(now: datetime, **fields: object) -> Payment:
+    """captured after it had failed."""
+    payment = absent(now, **fields)
+    told(payment, replace(money(FactKind.CAPTURE, now), source=Source.WEBHOOK), now + timedelta(hours=1))
+    return fresh(payment)
+
+
+def expired(now: datetime, **fields: object) -> Payment:
+    """expired: its window closed."""
+    payment = checked(now, **fields)
+    record_fact_about(payment, Fact(FactKind.EXPIRY_DUE, Source.CLOCK, now), now)
+    return fresh(payment)
+
+
+def cancelled(now: datetime, **fields: object) -> Payment:
+    """cancelled before anything was sent."""
+    payment = checked(now, **fields)
+    return fresh(cancel_payment(payment.public_id, actor=SYSTEM, now=now))
+
+
+def captured_after_cancel(now: datetime, **fields: object) -> Payment:
+    """cancelled with proof, and then money came: it stands on suspense, a review is open."""
+    payment = cancel_asked(now, **fields)
+    execution._next_step(payment.pk, now + timedelta(seconds=5))
+    execution._start(operation_of(fresh(payment)).pk, now + timedelta(seconds=5))
+    tell(fresh(payment), money(FactKind.VOID, now), now + timedelta(seconds=6))
+    told(payment, replace(money(FactKind.CAPTURE, now), source=Source.LOOK_UP), now + timedelta(minutes=3))
+    return fresh(payment)
+
+
+def exhausted(now: datetime, **fields: object) -> Payment:
+    """pending and unknown: look-ups decide nothing, a person has to."""
+    payment = looked_up(now, **fields)
+    tell(payment, Fact(FactKind.EXHAUSTED, Source.LOOK_UP, now), now + timedelta(hours=1))
+    return fresh(payment)
+
+
+def duplicate(now: datetime, **fields: object) -> Payment:
+    """A second payment of the same payer and amount within minutes."""
+    captured(now, reference=f"first-of-{fields.get('reference', 'order-1')}")
+    return captured(now + timedelta(minutes=2), **fields)
+
+
+def in_state(state: str) -> Callable[..., Payment]:
+    """States whose services come later: the row stands in them as those services will leave it."""
+
+    def make(now: datetime, **fields: object) -> Payment:
+        payment = settled(now, **fields)
+        Payment.objects.filter(pk=payment.pk).update(state=state)
+        return fresh(payment)
+
+    return make
+
+
+SCENES: dict[str, Callable[..., Payment]] = {
+    scene.__name__: scene
+    for scene in (
+        stored, checked, planned, sent, unknown, looked_up, authorised, cancel_asked, capture_open, captured, noisy,
+        settled, refund_waits, part_refunded, refunded, declined, absent, no_route, late, expired, cancelled,
+        captured_after_cancel, exhausted, duplicate,
+    )
+} | {state: in_state(state) for state in ("partially_paid", "reconciled", "charged_back")}  # fmt: skip
+
+
+def set_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What routing asks of the environment; nobody listens there."""
+    monkeypatch.setenv("GATEWAY_NMI_SECURITY_KEY", "key_of_tests")
+    monkeypatch.setenv("GATEWAY_NMI_WEBHOOK_SECRET", "secret_of_tests")
+    monkeypatch.setenv("GATEWAY_NMI_BASE_URL", "http://127.0.0.1:9/nmi")
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def fresh(payment: Payment) -> Payment:
+    return Payment.objects.select_related("payer", "method", "possible_duplicate_of").get(pk=payment.pk)
+
+
+def operation_of(payment: Payment, kind: OperationKind | None = None) -> Operation:
+    """The latest call."""
+    calls = Operation.objects.filter(payment=payment, **({"kind": kind} if kind else {}))
+    return calls.order_by("-id")[0]
+
+
+def gateway_id(payment: Payment) -> str:
+    attempt = payment.attempts.order_by("-number")[0]
+    return attempt.gateway_id or f"70{attempt.pk:05d}"
+
+
+def money(kind: FactKind, at: datetime, *, minor: int = 12500, hold_until: datetime | None = None) -> Fact:
+    return Fact(
+        kind, Source.ANSWER, at, money=Money(minor, USD), certainty=Certainty.TAKEN, hold_until=hold_until, code="100",
+        message="SUCCESS",
+    )  # fmt: skip
+
+
+def tell(payment: Payment, fact: Fact, at: datetime, look_up_id: int | None = None) -> Recorded:
+    """The answer to the payment's latest call."""
+    operation = operation_of(payment)
+    cause = Cause(operation_id=operation.pk, look_up_id=look_up_id)
+    return record_fact(_identified(payment, fact), account_id=operation.gateway_account_id, cause=cause, now=at)
+
+
+def told(payment: Payment, fact: Fact, at: datetime) -> Recorded:
+    """Something the gateway says by itself."""
+    return record_fact(_identified(payment, fact), account_id=nmi_account().pk, cause=Cause(), now=at)
+
+
+def _identified(payment: Payment, fact: Fact) -> Fact:
+    if fact.kind in {FactKind.UNKNOWN, FactKind.ABSENT, FactKind.EXHAUSTED}:
+        return fact
+    reference = payment.attempts.order_by("-number")[0].reference
+    return replace(fact, gateway_id=fact.gateway_id or gateway_id(payment), reference=reference)
+
+
+def record_fact_about(payment: Payment, fact: Fact, now: datetime) -> None:
+    """One of our own steps, which services judge under the payment's lock."""
+    from django.db import transaction
+
+    from payments.services.case import lock_payment, snapshot_of
+    from payments.services.recording import apply_fact
+
+    with transaction.atomic():
+        case = lock_payment(payment.pk)
+        apply_fact(case, snapshot_of(case, fact), fact, Cause(), now)
