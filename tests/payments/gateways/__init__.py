@@ -1,0 +1,1 @@
+"""Do the adapters, and the one HTTP client below them, translate faithfully?"""

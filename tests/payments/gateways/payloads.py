@@ -1,0 +1,109 @@
+"""Which payloads does a provider's folder hold? Reads tests/fixtures/gateways/<provider>; the subjects are the same for all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ledger.money import Money
+from payments.facts import Fact
+from payments.gateways.base import Command, LookUpQuestion, WireAnswer
+from payments.gateways.registry import ADAPTERS
+from payments.states import COLLECTING, OperationKind
+
+FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "gateways"
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+SENT_AT = datetime(2026, 3, 1, 11, 58, tzinfo=UTC)
+TRANSACTION = "9000000001"
+ATTEMPT, REFUND = "att_7Fq", "ref_2Ab"
+CREDENTIAL = "tok-of-this-payer"
+SECRET = "a-secret-key-of-the-account"
+
+_REFUND_MONEY = Money(1000, "USD")
+_MONEY = Money(4999, "USD")
+
+
+def command(kind: OperationKind) -> Command:
+    """The operation that the answers of the folder belong to."""
+    collecting = kind in COLLECTING
+    return Command(
+        kind=kind,
+        reference=REFUND if kind == OperationKind.REFUND else ATTEMPT if collecting else f"op_{kind}",
+        money=_MONEY,
+        credential=CREDENTIAL if collecting else "",
+        gateway_id="" if collecting else TRANSACTION,
+        payment_id="pay_1",
+        description="Order 17",
+        payer_email="payer@example.com",
+    )
+
+
+def question(kind: OperationKind) -> LookUpQuestion:
+    """The look-up that the answers of the folder belong to."""
+    refund = kind == OperationKind.REFUND
+    asked = LookUpQuestion(kind=kind, reference=REFUND if refund else ATTEMPT, money=_MONEY, sent_at=SENT_AT)
+    if kind in COLLECTING:
+        return asked
+    return replace(asked, gateway_id=TRANSACTION, money=_REFUND_MONEY if refund else _MONEY)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One payload of a provider, and what it must become."""
+
+    provider: str
+    name: str
+    row: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.name}"
+
+    @property
+    def kind(self) -> OperationKind:
+        return OperationKind(self.row["kind"])
+
+    @property
+    def expect(self) -> dict[str, Any]:
+        expected: dict[str, Any] = self.row["expect"]
+        return expected
+
+    @property
+    def body(self) -> bytes:
+        if "file" in self.row:
+            return (FOLDER / self.provider / "look_ups" / self.row["file"]).read_bytes()
+        body = self.row["body"]
+        return body.encode() if isinstance(body, str) else json.dumps(body).encode()
+
+    @property
+    def wire(self) -> WireAnswer:
+        return WireAnswer(self.row["status"], self.row["content_type"], self.body)
+
+
+def cases(file: str) -> list[Case]:
+    """All payloads of one kind, of every provider in the registry. A provider without the file fails the run."""
+    return [
+        Case(provider, row.get("name", ""), row)
+        for provider in sorted(ADAPTERS)
+        for row in json.loads((FOLDER / provider / file).read_text())
+    ]
+
+
+def told(fact: Fact, expected: dict[str, Any]) -> dict[str, Any]:
+    """What the fact says of just those fields that the payload's row names."""
+    said: dict[str, Any] = {
+        "fact": fact.kind.value,
+        "certainty": fact.certainty.value,
+        "failure_class": fact.failure_class.value if fact.failure_class else None,
+        "about": fact.about.value if fact.about else None,
+        "amount_minor": fact.money.amount_minor if fact.money else None,
+        "currency": fact.money.currency if fact.money else None,
+        "occurred_at": fact.occurred_at.isoformat(),
+        "hold_until": fact.hold_until.isoformat() if fact.hold_until else None,
+        "evidence": {name: fact.evidence.get(name) for name in expected.get("evidence", {})},
+    }
+    plain = ("gateway_id", "reference", "original_gateway_id", "code", "message", "batch_id", "test_mode")
+    said |= {name: getattr(fact, name) for name in plain}
+    return {name: said[name] for name in expected}

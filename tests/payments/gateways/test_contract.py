@@ -1,0 +1,427 @@
+"""Does every gateway of the registry keep the promises that the core relies on? A new gateway runs through this unchanged."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.money import Money
+from payments.facts import MONEY_KINDS, OUTCOME_KINDS, Fact, FactKind
+from payments.gateways.base import Adapter, WireAnswer
+from payments.gateways.errors import Unreadable
+from payments.gateways.registry import ADAPTERS, UnknownProvider, get_adapter
+from payments.states import COLLECTING, Certainty, FailureClass, OperationKind, Source
+from tests.payments.gateways.payloads import AT, CREDENTIAL, SECRET, SENT_AT, Case, cases, command, question, told
+
+ANSWERS, LOOK_UPS, WEBHOOKS, SIGNATURES = map(
+    cases, ("answers.json", "look_ups.json", "webhooks.json", "signatures.json")
+)
+FOREIGN = (b"", b"   ", b"<html><body>maintenance</body></html>", b"\xff\xfe\x00", b"null", b"[]", b"OK", b"{}")
+
+# Test cards of the networks, in the shapes in which texts carry them.
+CARD_NUMBERS = (
+    "4111111111111111",
+    "4111 1111 1111 1111",
+    "5431-1111-1111-1111",
+    "341111111111111",
+    "6799990100000000019",
+)
+
+of_each = pytest.mark.parametrize("provider", sorted(ADAPTERS))
+kinds_of_each = pytest.mark.parametrize(
+    ("provider", "kind"),
+    [(name, kind) for name in sorted(ADAPTERS) for kind in sorted(get_adapter(name).capabilities.operations)],
+)
+
+
+def check(fact: Fact, source: Source) -> None:
+    """What holds for every fact of every gateway."""
+    assert fact.source == source
+    assert fact.occurred_at.tzinfo is not None
+    assert json.loads(json.dumps(fact.evidence)) == fact.evidence
+    if fact.kind in MONEY_KINDS:
+        assert fact.money is not None
+        assert fact.money.amount_minor > 0
+        assert fact.gateway_id
+        assert fact.certainty == Certainty.TAKEN
+        assert fact.failure_class is None
+    elif fact.kind in OUTCOME_KINDS:
+        assert fact.money is None
+        assert fact.failure_class is not None
+        assert fact.certainty in {Certainty.REFUSED, Certainty.NOT_SENT, Certainty.UNKNOWN}
+    else:
+        assert fact.kind in {FactKind.SETTLED, FactKind.HOLD_LAPSED}
+        assert fact.gateway_id
+    assert (fact.kind == FactKind.AUTHORISATION) == (fact.hold_until is not None)
+
+
+class TestRegistry:
+    def test_an_unknown_provider_is_named_with_the_known_ones(self) -> None:
+        with pytest.raises(UnknownProvider, match=r"'paypol'; there is one for: .*nmi"):
+            get_adapter("paypol")
+
+    @of_each
+    def test_an_adapter_states_what_it_rests_on(self, provider: str) -> None:
+        adapter = get_adapter(provider)
+
+        assert adapter.provider == provider
+        assert all(adapter.assumptions)
+        assert adapter.capabilities.operations
+        assert adapter.capabilities.settlement in {"payouts", "batches", "direct", "none"}
+        assert {"BASE_URL", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS"} < set(adapter.credential_fields)
+
+
+class TestRequests:
+    @kinds_of_each
+    def test_carry_no_secret_until_it_is_put_in(self, provider: str, kind: OperationKind) -> None:
+        adapter = get_adapter(provider)
+        credentials = dict.fromkeys(adapter.credential_fields, SECRET)
+
+        plain = adapter.request(command(kind))
+        sealed = adapter.with_secrets(plain, credentials)
+
+        assert SECRET not in repr(dict(plain.form))
+        assert SECRET in dict(sealed.form).values()
+        assert plain == adapter.request(command(kind))
+        assert plain.path.startswith("/")
+
+    @kinds_of_each
+    def test_name_the_amount_exactly_where_money_is_asked(self, provider: str, kind: OperationKind) -> None:
+        wire = get_adapter(provider).request(replace(command(kind), money=Money(100000005, "USD")))
+
+        assert ("1000000.05" in wire.form.values()) == (kind != OperationKind.VOID)
+
+    @kinds_of_each
+    def test_an_ordinary_one_is_not_refused(self, provider: str, kind: OperationKind) -> None:
+        assert get_adapter(provider).refuses(command(kind)) == ""
+
+    @kinds_of_each
+    @pytest.mark.parametrize(
+        "money", [Money(1500, "KWD"), Money(1500, "BTC"), Money(0, "USD"), Money(-100, "USD")], ids=str
+    )
+    def test_an_amount_it_can_not_send_is_refused(self, provider: str, kind: OperationKind, money: Money) -> None:
+        refusal = get_adapter(provider).refuses(replace(command(kind), money=money))
+
+        assert money.currency in refusal or "above zero" in refusal
+
+    @kinds_of_each
+    def test_one_without_its_subject_is_refused(self, provider: str, kind: OperationKind) -> None:
+        refusal = get_adapter(provider).refuses(replace(command(kind), credential="", gateway_id=""))
+
+        assert "needed" in refusal or "needs" in refusal
+
+    @of_each
+    @pytest.mark.parametrize("kind", sorted(COLLECTING))
+    @pytest.mark.parametrize("number", CARD_NUMBERS)
+    def test_a_card_number_in_place_of_a_credential_is_refused_and_not_repeated(
+        self, provider: str, kind: OperationKind, number: str
+    ) -> None:
+        refusal = get_adapter(provider).refuses(replace(command(kind), credential=number))
+
+        assert "card number" in refusal
+        assert number not in refusal
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("case", ANSWERS, ids=str)
+    def test_become_the_fact_they_state(self, case: Case) -> None:
+        fact = get_adapter(case.provider).answer(command(case.kind), case.wire, at=AT)
+
+        assert told(fact, case.expect) == case.expect
+        assert fact.about == case.kind
+        check(fact, Source.ANSWER)
+
+    @pytest.mark.parametrize("case", ANSWERS, ids=str)
+    def test_are_translated_alike_each_time(self, case: Case) -> None:
+        adapter = get_adapter(case.provider)
+
+        first, second = (adapter.answer(command(case.kind), case.wire, at=AT) for _ in range(2))
+
+        assert first == second
+
+    @pytest.mark.parametrize("case", ANSWERS, ids=str)
+    @pytest.mark.parametrize("status", [500, 502, 503, 504])
+    def test_of_a_failing_server_are_unknown_whatever_they_say(self, case: Case, status: int) -> None:
+        fact = get_adapter(case.provider).answer(command(case.kind), replace(case.wire, status=status), at=AT)
+
+        assert (fact.kind, fact.certainty) == (FactKind.UNKNOWN, Certainty.UNKNOWN)
+
+    @kinds_of_each
+    @pytest.mark.parametrize("body", FOREIGN)
+    def test_that_are_empty_or_foreign_are_unknown(self, provider: str, kind: OperationKind, body: bytes) -> None:
+        fact = get_adapter(provider).answer(command(kind), WireAnswer(200, "text/html", body), at=AT)
+
+        assert (fact.kind, fact.certainty) == (FactKind.UNKNOWN, Certainty.UNKNOWN)
+        assert fact.failure_class == FailureClass.UNKNOWN
+
+    @of_each
+    @settings(deadline=None, max_examples=300)
+    @given(
+        kind=st.sampled_from(OperationKind),
+        status=st.integers(100, 599),
+        content_type=st.text(max_size=20),
+        body=st.one_of(
+            st.binary(max_size=300), st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace"))
+        ),
+    )
+    def test_of_any_bytes_never_raise_and_never_are_money(
+        self, provider: str, kind: OperationKind, status: int, content_type: str, body: bytes
+    ) -> None:
+        fact = get_adapter(provider).answer(command(kind), WireAnswer(status, content_type, body), at=AT)
+
+        check(fact, Source.ANSWER)
+        assert fact.kind not in MONEY_KINDS
+
+    @settings(deadline=None, max_examples=300)
+    @given(case=st.sampled_from(ANSWERS), data=st.data())
+    def test_that_were_damaged_never_raise_and_never_gain_money(self, case: Case, data: st.DataObject) -> None:
+        adapter, body = get_adapter(case.provider), bytearray(case.body)
+        for _ in range(data.draw(st.integers(1, 4)) if body else 0):
+            body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+
+        fact = adapter.answer(command(case.kind), replace(case.wire, body=bytes(body)), at=AT)
+
+        check(fact, Source.ANSWER)
+
+    @pytest.mark.parametrize("case", [c for c in ANSWERS if c.expect["certainty"] == "taken"], ids=str)
+    def test_that_were_cut_short_are_unknown_or_say_the_same(self, case: Case) -> None:
+        adapter = get_adapter(case.provider)
+        whole = adapter.answer(command(case.kind), case.wire, at=AT)
+
+        for length in range(len(case.body)):
+            fact = adapter.answer(command(case.kind), replace(case.wire, body=case.body[:length]), at=AT)
+            same = fact.kind == whole.kind and fact.gateway_id == whole.gateway_id
+            assert same or fact.certainty == Certainty.UNKNOWN
+
+
+class TestLookUps:
+    @pytest.mark.parametrize("case", LOOK_UPS, ids=str)
+    def test_become_the_facts_they_tell(self, case: Case) -> None:
+        answer = get_adapter(case.provider).look_up_answer(question(case.kind), case.wire, at=AT)
+
+        said = [told(fact, expected) for fact, expected in zip(answer.facts, case.expect["facts"], strict=True)]
+        assert said == case.expect["facts"]
+        assert (answer.answered, answer.found) == (case.expect["answered"], case.expect["found"])
+        assert answer.in_progress == case.expect["in_progress"]
+        assert json.loads(json.dumps(answer.evidence)) == answer.evidence
+        for fact in answer.facts:
+            check(fact, Source.LOOK_UP)
+
+    @pytest.mark.parametrize("case", LOOK_UPS, ids=str)
+    def test_are_translated_alike_each_time(self, case: Case) -> None:
+        adapter = get_adapter(case.provider)
+
+        first, second = (adapter.look_up_answer(question(case.kind), case.wire, at=AT) for _ in range(2))
+
+        assert first == second
+
+    @pytest.mark.parametrize("case", LOOK_UPS, ids=str)
+    def test_of_a_failing_server_prove_nothing(self, case: Case) -> None:
+        answer = get_adapter(case.provider).look_up_answer(question(case.kind), replace(case.wire, status=502), at=AT)
+
+        assert (answer.answered, answer.found, answer.facts) == (False, False, ())
+
+    @pytest.mark.parametrize("case", LOOK_UPS, ids=str)
+    def test_that_were_cut_short_prove_nothing(self, case: Case) -> None:
+        adapter, whole = get_adapter(case.provider), case.body.rstrip()
+
+        for length in {*range(0, len(whole), 7), len(whole) - 1}:
+            wire = replace(case.wire, body=whole[:length])
+            assert not adapter.look_up_answer(question(case.kind), wire, at=AT).answered
+            assert not adapter.window_answer(wire, at=AT).answered
+
+    @kinds_of_each
+    @pytest.mark.parametrize("body", FOREIGN)
+    def test_that_are_empty_or_foreign_prove_nothing(self, provider: str, kind: OperationKind, body: bytes) -> None:
+        adapter, wire = get_adapter(provider), WireAnswer(200, "text/xml", body)
+
+        assert not adapter.look_up_answer(question(kind), wire, at=AT).answered
+        assert not adapter.window_answer(wire, at=AT).answered
+
+    @settings(deadline=None, max_examples=300)
+    @given(case=st.sampled_from(LOOK_UPS), data=st.data())
+    def test_that_were_damaged_never_raise(self, case: Case, data: st.DataObject) -> None:
+        adapter, body = get_adapter(case.provider), bytearray(case.body)
+        for _ in range(data.draw(st.integers(1, 4))):
+            body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+        wire = replace(case.wire, body=bytes(body))
+
+        facts = (
+            adapter.look_up_answer(question(case.kind), wire, at=AT).facts + adapter.window_answer(wire, at=AT).facts
+        )
+
+        for fact in facts:
+            check(fact, Source.LOOK_UP)
+
+    @kinds_of_each
+    def test_name_exactly_one_subject(self, provider: str, kind: OperationKind) -> None:
+        adapter = get_adapter(provider)
+
+        by_reference = adapter.look_up_request(replace(question(kind), gateway_id=""))
+
+        assert question(kind).reference in by_reference.form.values()
+        with pytest.raises(ValueError, match="needs"):
+            adapter.look_up_request(replace(question(kind), gateway_id="", reference=""))
+
+    @of_each
+    def test_of_a_window_ask_page_by_page_without_a_secret(self, provider: str) -> None:
+        adapter = get_adapter(provider)
+        start, end = SENT_AT, SENT_AT + timedelta(minutes=10)
+
+        pages = [adapter.window_request(start, end, page=page) for page in (0, 1)]
+
+        assert pages[0] != pages[1]
+        assert adapter.with_secrets(pages[0], dict.fromkeys(adapter.credential_fields, SECRET)).form != pages[0].form
+
+
+class TestWebhooks:
+    @pytest.mark.parametrize("case", WEBHOOKS, ids=str)
+    def test_become_the_facts_they_tell(self, case: Case) -> None:
+        adapter = get_adapter(case.provider)
+        if case.expect.get("unreadable"):
+            with pytest.raises(Unreadable, match=r"\w{4}"):
+                adapter.translate_webhook(case.body, received_at=AT)
+            return
+
+        message = adapter.translate_webhook(case.body, received_at=AT)
+
+        said = [told(fact, expected) for fact, expected in zip(message.facts, case.expect["facts"], strict=True)]
+        assert said == case.expect["facts"]
+        assert message.understood == case.expect["understood"]
+        assert message.facts or message.reason
+        for fact in message.facts:
+            check(fact, Source.WEBHOOK)
+
+    @pytest.mark.parametrize("case", WEBHOOKS, ids=str)
+    def test_have_a_key_that_stays(self, case: Case) -> None:
+        adapter = get_adapter(case.provider)
+
+        assert 0 < len(adapter.event_key(case.body)) <= 200
+        assert adapter.event_key(case.body) == adapter.event_key(bytes(bytearray(case.body)))
+
+    @of_each
+    @settings(deadline=None, max_examples=300)
+    @given(
+        body=st.one_of(
+            st.binary(max_size=200), st.recursive(st.none() | st.text(), st.lists).map(json.dumps).map(str.encode)
+        )
+    )
+    def test_of_any_bytes_raise_nothing_but_unreadable(self, provider: str, body: bytes) -> None:
+        assert_total(get_adapter(provider), body)
+
+    @settings(deadline=None, max_examples=500)
+    @given(case=st.sampled_from(WEBHOOKS), data=st.data())
+    def test_with_any_value_replaced_raise_nothing_but_unreadable(self, case: Case, data: st.DataObject) -> None:
+        values = (
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.just([]) | st.just({})
+        )
+        body = case.row["body"]
+        content = dict(body["event_body"]) if isinstance(body, dict) and body.get("event_body") else {}
+        for name in data.draw(st.lists(st.sampled_from(sorted(content)), max_size=3)) if content else []:
+            content[name] = data.draw(values)
+
+        changed = {**body, "event_body": content} if isinstance(body, dict) else body
+
+        assert_total(get_adapter(case.provider), json.dumps(changed).encode())
+
+    @of_each
+    @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b'{"event_id": ' + b"9" * 10_000 + b"}"])
+    def test_built_to_break_a_parser_are_unreadable(self, provider: str, body: bytes) -> None:
+        assert_total(get_adapter(provider), body)
+        with pytest.raises(Unreadable):
+            get_adapter(provider).translate_webhook(body, received_at=AT)
+
+
+def assert_total(adapter: Adapter, body: bytes) -> None:
+    assert 0 < len(adapter.event_key(body)) <= 200
+    assert adapter.verify_webhook({}, body, ("secret",)) is False
+    try:
+        message = adapter.translate_webhook(body, received_at=AT)
+    except Unreadable:
+        return
+    for fact in message.facts:
+        check(fact, Source.WEBHOOK)
+
+
+class TestSignatures:
+    @pytest.mark.parametrize("case", SIGNATURES, ids=str)
+    def test_are_accepted_with_the_current_or_the_previous_secret(self, case: Case) -> None:
+        verify, row = get_adapter(case.provider).verify_webhook, case.row
+        headers = {row["header"]: row["value"]}
+
+        assert verify(headers, case.body, (row["secret"],))
+        assert verify(headers, case.body, ("a newer one", row["secret"]))
+        assert verify({**headers, "content-type": "application/json"}, case.body, (row["secret"], ""))
+
+    @pytest.mark.parametrize("case", SIGNATURES, ids=str)
+    def test_are_refused_when_anything_was_changed(self, case: Case) -> None:
+        verify, row = get_adapter(case.provider).verify_webhook, case.row
+        header, value, secrets = row["header"], row["value"], (row["secret"],)
+
+        for place in range(len(case.body)):
+            damaged = bytearray(case.body)
+            damaged[place] ^= 1
+            assert not verify({header: value}, bytes(damaged), secrets)
+        for length in range(len(value)):
+            assert not verify({header: value[:length]}, case.body, secrets)
+        for place in range(value.index(re.findall(r"[0-9a-f]{64}", value)[0]), len(value)):
+            other = "0" if value[place] != "0" else "1"
+            assert not verify({header: value[:place] + other + value[place + 1 :]}, case.body, secrets)
+
+    @pytest.mark.parametrize("case", SIGNATURES, ids=str)
+    def test_are_refused_without_header_or_secret(self, case: Case) -> None:
+        verify, row = get_adapter(case.provider).verify_webhook, case.row
+        headers = {row["header"]: row["value"]}
+
+        assert not verify({}, case.body, (row["secret"],))
+        assert not verify(headers, case.body, ())
+        assert not verify(headers, case.body, ("", row["secret"] + "x"))
+        assert not verify({row["header"]: ""}, case.body, ("",))
+
+    @of_each
+    @settings(deadline=None)
+    @given(value=st.text(max_size=120), body=st.binary(max_size=50))
+    def test_of_any_text_never_raise(self, provider: str, value: str, body: bytes) -> None:
+        for row in (case.row for case in SIGNATURES if case.provider == provider):
+            assert get_adapter(provider).verify_webhook({row["header"]: value}, body, ("secret", "")) is False
+
+
+class TestSecrecy:
+    """Card numbers and credentials that a gateway repeats in its texts stand in no fact and no evidence."""
+
+    @pytest.mark.parametrize("number", CARD_NUMBERS)
+    @pytest.mark.parametrize("case", ANSWERS, ids=str)
+    def test_answers_that_quote_the_card_or_the_credential(self, case: Case, number: str) -> None:
+        quoted = f"text of {number.replace(' ', '+')} {CREDENTIAL} ".encode()
+        wire = replace(
+            case.wire, body=re.sub(b"text(?= |\\+)of|SUCCESS|DECLINE", quoted.replace(b" ", b"+"), case.body)
+        )
+
+        fact = get_adapter(case.provider).answer(command(case.kind), wire, at=AT)
+
+        assert number not in repr(fact)
+        # A capture, void or refund carries no credential that its answer could quote.
+        assert case.kind not in COLLECTING or CREDENTIAL not in repr(fact)
+
+    @pytest.mark.parametrize("number", CARD_NUMBERS)
+    @pytest.mark.parametrize("case", [case for case in LOOK_UPS if case.expect["answered"]], ids=str)
+    def test_look_ups_that_quote_the_card(self, case: Case, number: str) -> None:
+        body = re.sub(b"4xxxxxxxxxxx1111|SUCCESS", number.encode(), case.body)
+
+        adapter, wire = get_adapter(case.provider), replace(case.wire, body=body)
+
+        assert number not in repr(adapter.look_up_answer(question(case.kind), wire, at=AT))
+        assert number not in repr(adapter.window_answer(wire, at=AT))
+
+    @pytest.mark.parametrize("number", CARD_NUMBERS)
+    @pytest.mark.parametrize("case", [case for case in WEBHOOKS if not case.expect.get("unreadable")], ids=str)
+    def test_webhooks_that_quote_the_card(self, case: Case, number: str) -> None:
+        body = case.body.replace(b"411111******1111", number.encode()).replace(b"SUCCESS", number.encode())
+
+        assert number not in repr(get_adapter(case.provider).translate_webhook(body, received_at=AT))
