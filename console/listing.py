@@ -52,6 +52,9 @@ class KeysetChangeList(ChangeList):
 
     newer_query: str = ""
     older_query: str = ""
+    first_label = "Newest"
+    newer_label = "Newer"
+    older_label = "Older"
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         found: dict[str, Any] = super().get_filters_params(params)

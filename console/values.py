@@ -107,12 +107,16 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkQueue:
-    """A heap of cases that need a person. `rows` are the most urgent few, `url` leads to all of them."""
+    """A heap of cases that need a person. `rows` are the most urgent few, `url` leads to all of them.
+
+    `count` says how many there are, as people read it ("7", "50+"); empty: as many as there are rows.
+    """
 
     title: str
     url: str
     rows: Sequence[QueueRow] = field(default_factory=tuple)
     more: bool = False
+    count: str = ""
     empty: str = "Nothing waits here."
 
 

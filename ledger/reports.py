@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
+from django.urls import reverse
+
+from console.links import link_to
+from console.values import Amount, Link, Shown
+from ledger.chart import AccountRef
 from ledger.money import Money
-from ledger.queries import AccountStatement, CurrencyTotal, TrialBalance, TrialBalanceRow
+from ledger.queries import AccountStatement, CurrencyTotal, EntryView, TrialBalance, TrialBalanceRow
+
+BLANK: Final = Link("", "")
+"""An empty cell, where a dash would say "not known"."""
+ENTRY_COLUMNS: Final = ("Account", "Kept for", "Debit", "Credit", "Open item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +112,44 @@ def _with_side(amount_minor: int, currency: str) -> str:
 
 def _text(amount_minor: int, currency: str) -> str:
     return Money(amount_minor, currency).to_decimal_string()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTable:
+    """An entry as a table of `ENTRY_COLUMNS`: every line leads to its account."""
+
+    entry: EntryView
+    rows: tuple[tuple[Shown, ...], ...]
+
+
+def entry_table(entry: EntryView) -> EntryTable:
+    """The entry's lines in debit and credit columns, debits first as bookkeepers write them."""
+    lines = sorted(entry.lines, key=lambda line: (line.ref.spec.memo, line.amount_minor < 0, line.posting_id))
+    return EntryTable(
+        entry,
+        tuple(
+            (
+                account_link(line.account_id, line.ref),
+                kept_for(line.ref) or BLANK,
+                column(line.amount_minor, line.ref.currency),
+                column(-line.amount_minor, line.ref.currency),
+                link_to(line.match_key) if line.match_key else BLANK,
+            )
+            for line in lines
+        ),
+    )
+
+
+def account_link(account_id: int, ref: AccountRef) -> Link:
+    """The account by code and name, leading to its statement."""
+    return Link(f"{ref.code} {ref.spec.name}", reverse("admin:ledger_account_change", args=(account_id,)))
+
+
+def kept_for(ref: AccountRef) -> str:
+    """The gateway or customer an account is kept for; empty if for nobody. Customers are digests: the start is enough."""
+    return ref.gateway or (f"{ref.customer[:12]}…" if len(ref.customer) > 12 else ref.customer)
+
+
+def column(amount_minor: int, currency: str) -> Amount | Link:
+    """The amount if it belongs into this column, else an empty cell."""
+    return Amount(amount_minor, currency) if amount_minor > 0 else BLANK

@@ -45,7 +45,9 @@ class InboundEventAdmin(LockedAdmin):
     list_title = "Inbox"
     list_intro = "What gateways told us, each event once. Search by our id (evt_…) or by the gateway's own event key."
     empty_title = "No event has come in"
-    empty_advice = "Gateways post to /webhooks/<account>/. Their address and secret stand on the page of the gateway account."
+    empty_advice = (
+        "Gateways post to /webhooks/<account>/. Their address and secret stand on the page of the gateway account."
+    )
     detail_template = "admin/payments/inboundevent/detail.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundEvent]:

@@ -28,6 +28,7 @@ from console.listing import KeysetChangeList
 from console.ordered import OrderedChangeList
 from console.rights import holds_right
 from console.values import KeyValue, Outcome, Preview, Step
+from ledger.reports import ENTRY_COLUMNS
 from payments import errors
 from payments.models import Review
 from payments.queries import review_page as pages
@@ -211,6 +212,8 @@ class ReviewAdmin(LockedAdmin):
             "page": page,
             "head_chip": page.chip,
             "movement_columns": pages.MOVEMENT_COLUMNS,
+            "entry_columns": ENTRY_COLUMNS,
+            "may_see_books": request.user.has_perm("ledger.view_journalentry"),
             "open": obj.state == ReviewState.OPEN,
             "steps_to_take": [] if obj.state != ReviewState.OPEN else self._steps(obj, may=may),
         }
@@ -297,7 +300,11 @@ def _word_of_gateway(review: Review, prepared: reviews.Prepared) -> KeyValue:
 def _answers(call: CommandCall) -> list[KeyValue]:
     until = _until(call.answers)
     return [
-        *([KeyValue("Pays", link_to(call.answers["target_payment"].strip()))] if "target_payment" in call.answers else []),
+        *(
+            [KeyValue("Pays", link_to(call.answers["target_payment"].strip()))]
+            if "target_payment" in call.answers
+            else []
+        ),
         *([KeyValue("Comes back", until)] if until else []),
         KeyValue("Reason", pages.REASON_WORDS.get(call.answers["reason"], call.answers["reason"])),
         KeyValue("Note", call.answers["note"]),

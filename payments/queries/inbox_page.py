@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -119,5 +118,3 @@ def links_of(event: InboundEvent) -> tuple[KeyValue, ...]:
         *(KeyValue("Payment", link_to(public_id)) for public_id in sorted(payments)),
         *(KeyValue("Journal entry", link_to(e.public_id), e.description) for e in entries if e),
     )
-
-

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from console.links import link_to
 from console.values import Amount, Banner, Chip, Link, QueueRow, Tone, WorkQueue
-from payments.models import Incident, InboundEvent, Payment, Review
+from payments.models import InboundEvent, Incident, Payment, Review
 from payments.queries.review_page import held_amount, kind_words
 from payments.states import EventState, PaymentState, ReviewState, Waits
 

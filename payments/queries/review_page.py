@@ -11,14 +11,21 @@ from django.urls import reverse
 from console.links import link_to
 from console.values import Amount, Chip, KeyValue, Link, Shown, TimelineItem, Tone
 from ledger.chart import CHART
-from ledger.queries import EntryView, entries_for_subject, entry_by_source_key
+from ledger.queries import entries_for_subject, entry_by_source_key
+from ledger.reports import EntryTable, entry_table
 from payments.models import Movement, Payment, Refund, Review, Transition
 from payments.states import RefundState, ReviewKind, ReviewState
 
 K = ReviewKind
 QUESTIONS: dict[ReviewKind, tuple[str, str]] = {
-    K.CAPTURED_AFTER_CANCEL: ("Money after cancelling", "The payment was cancelled, then money came in. What is it for?"),
-    K.CAPTURED_AFTER_REFUND: ("Money after refund", "All of it had gone back, then money came in again. What is it for?"),
+    K.CAPTURED_AFTER_CANCEL: (
+        "Money after cancelling",
+        "The payment was cancelled, then money came in. What is it for?",
+    ),
+    K.CAPTURED_AFTER_REFUND: (
+        "Money after refund",
+        "All of it had gone back, then money came in again. What is it for?",
+    ),
     K.CAPTURED_AFTER_EXPIRY: ("Money after expiry", "The payment had lapsed when money came in. Does it still pay it?"),
     K.LATE_SUCCESS_SIBLING_PAID: (
         "Paid twice by two payments",
@@ -53,7 +60,10 @@ QUESTIONS: dict[ReviewKind, tuple[str, str]] = {
     K.REFUND_FAILED: ("Refund failed", "The refund was refused for good. How does the money go back?"),
     K.REFUND_OVERDUE: ("Refund overdue", "The refund waits for longer than it should. What holds it up?"),
     K.HOLD_ENDING: ("Hold ends soon", "The hold ends soon and nothing was captured. Shall the merchant capture now?"),
-    K.TEST_MODE_MONEY: ("Test money on a live account", "The gateway says this was a test. Why is it on a live account?"),
+    K.TEST_MODE_MONEY: (
+        "Test money on a live account",
+        "The gateway says this was a test. Why is it on a live account?",
+    ),
 }
 REASON_WORDS = {
     "customer_request": "The payer asks for it",
@@ -93,7 +103,7 @@ class ReviewPage:
     decided: tuple[KeyValue, ...]
     movements: tuple[tuple[Shown, ...], ...]
     opened_by: tuple[TimelineItem, ...]
-    entries: tuple[EntryView, ...]
+    entries: tuple[EntryTable, ...]
     chip: Chip
 
 
@@ -267,7 +277,7 @@ def _movement_cells(movement: Movement) -> tuple[Shown, ...]:
 
 def _opened_by(review: Review) -> tuple[TimelineItem, ...]:
     """The fact that opened the case: recorded in the same moment, naming the case in its after-states."""
-    facts = Transition.objects.filter(payment_id=review.payment_id, at=review.opened_at)
+    facts = Transition.objects.filter(payment=review.payment, at=review.opened_at)
     named = facts.filter(after__has_key=review.public_id).select_related("event", "look_up", "operation")
     return tuple(_fact(fact) for fact in named.order_by("id")[:1])
 
@@ -294,10 +304,11 @@ def _by_whom(fact: Transition) -> str:
     return f" {fact.actor}." if fact.actor else ""
 
 
-def _entries(review: Review, movements: list[Movement]) -> tuple[EntryView, ...]:
+def _entries(review: Review, movements: list[Movement]) -> tuple[EntryTable, ...]:
     """The entries that booked the money of the case, and the one that took it out of where it stood."""
     reserved = [f"refund:{public_id}:reserved" for public_id in review.refunds.values_list("public_id", flat=True)]
     keys = dict.fromkeys([*(m.entry_source_key for m in movements), review.entry_source_key, *reserved])
     found = [entry_by_source_key(key) for key in keys if key]
     subjects = [] if review.payment else entries_for_subject(review.public_id)
-    return tuple({entry.public_id: entry for entry in [*found, *subjects] if entry}.values())
+    once = {entry.public_id: entry for entry in [*found, *subjects] if entry}
+    return tuple(entry_table(entry) for entry in sorted(once.values(), key=lambda entry: entry.id))

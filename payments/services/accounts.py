@@ -4,6 +4,7 @@ and never stored, logged or shown."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -36,6 +37,65 @@ EDITABLE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class CredentialState:
+    """One environment variable of an account: only whether it is set. `needed` False: it may be missing."""
+
+    name: str
+    is_set: bool
+    needed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDescription:
+    """What the account's adapter can do, what it rests on unverified, and which credentials the process has."""
+
+    operations: tuple[str, ...]
+    settlement: str
+    answer_is_final: bool
+    multi_capture: bool
+    refund_before_settlement: bool
+    reports_fees: bool
+    hold_days: int
+    absence_look_ups: int
+    absence_seconds: int
+    assumptions: tuple[str, ...]
+    credentials: tuple[CredentialState, ...]
+
+
+def describe(account: GatewayAccount) -> AccountDescription:
+    """Say what people may know of an account beside its row. Values of credentials never leave this module."""
+    adapter = adapter_of(account)
+    can = adapter.capabilities
+    return AccountDescription(
+        operations=tuple(sorted(kind.value for kind in can.operations)),
+        settlement=can.settlement,
+        answer_is_final=can.answer_is_final,
+        multi_capture=can.multi_capture,
+        refund_before_settlement=can.refund_before_settlement,
+        reports_fees=can.reports_fees,
+        hold_days=can.hold_days,
+        absence_look_ups=can.absence.lookups,
+        absence_seconds=can.absence.earliest_seconds,
+        assumptions=adapter.assumptions,
+        credentials=_credential_states(account),
+    )
+
+
+def _credential_states(account: GatewayAccount) -> tuple[CredentialState, ...]:
+    have = credentials_of(account)
+    # A previous secret exists only while one is rotated.
+    names = dict.fromkeys((*adapter_of(account).credential_fields, "BASE_URL"))
+    return tuple(
+        CredentialState(_variable(account, name), bool(have.get(name.lower())), not name.endswith("_PREVIOUS"))
+        for name in names
+    )
+
+
+def _variable(account: GatewayAccount, name: str) -> str:
+    return f"GATEWAY_{account.slug.upper().replace('-', '_')}_{name}"
+
+
 def adapter_of(account: GatewayAccount) -> Adapter:
     return get_adapter(account.provider)
 
@@ -48,12 +108,7 @@ def credentials_of(account: GatewayAccount) -> Mapping[str, str]:
 
 def missing_credentials(account: GatewayAccount) -> list[str]:
     """Names of the environment variables that an enabled account lacks."""
-    have = credentials_of(account)
-    prefix = account.slug.upper().replace("-", "_")
-    needed = (*adapter_of(account).credential_fields, "BASE_URL")
-    # A previous secret exists only while one is rotated.
-    needed = tuple(name for name in needed if not name.endswith("_PREVIOUS"))
-    return [f"GATEWAY_{prefix}_{name}" for name in needed if not have.get(name.lower())]
+    return [one.name for one in _credential_states(account) if one.needed and not one.is_set]
 
 
 def ensure_gateway_account(slug: str, provider: str, name: str, **fields: Any) -> GatewayAccount:
