@@ -174,6 +174,6 @@ def _in_fours(key: str) -> str:
 def _picture(address: str) -> SafeString:
     """Draw the address as an inline picture; nothing is fetched, and the secret stands in no image address."""
     out = io.BytesIO()
-    qrcode.make(address, image_factory=SvgPathImage, box_size=8, border=2).save(out)
+    qrcode.make(address, image_factory=SvgPathImage, box_size=8, border=2).save(out)  # house: writes: a picture
     svg = out.getvalue().decode()
     return mark_safe(svg[svg.index("<svg") :])  # noqa: S308 - drawn here from our own text, no markup of anybody's inside

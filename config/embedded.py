@@ -144,7 +144,7 @@ class RunAs:
             mode = parent.stat().st_mode
             if not mode & 0o001:
                 parent.chmod(mode | 0o001)
-                print(f"let PostgreSQL's user pass through {parent} (o+x, nothing else)", flush=True)  # noqa: T201
+                sys.stderr.write(f"let PostgreSQL's user pass through {parent} (o+x, nothing else)\n")
 
 
 @dataclass

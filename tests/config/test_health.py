@@ -7,7 +7,7 @@ import pytest
 import redis as redis_client
 from django.core.cache import cache
 from django.test import Client, RequestFactory
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from config import health
 from config.celery import HEARTBEAT_KEY, app, broker_url, heartbeat
@@ -41,7 +41,7 @@ class TestReadyz:
 
         assert client.get("/readyz").json()["missing"]["beat"].startswith("the last heartbeat is 3600 s old")
 
-    def test_names_a_broker_that_is_away(self, client: Client, settings: SettingsWrapper, tmp_path: Path) -> None:
+    def test_names_a_broker_that_is_away(self, client: Client, settings: Settings, tmp_path: Path) -> None:
         settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock?db=0"
 
         assert client.get("/readyz").json()["missing"]["broker"] == "Redis does not answer"
@@ -70,7 +70,7 @@ class TestMetrics:
         assert "process_resident_memory_bytes" in text
 
     def test_a_source_that_fails_is_counted_and_hides_no_other(
-        self, client: Client, settings: SettingsWrapper, tmp_path: Path
+        self, client: Client, settings: Settings, tmp_path: Path
     ) -> None:
         settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock?db=0"
         settings.METRICS = ["tests.config.test_health.two_gauges"]
@@ -81,7 +81,7 @@ class TestMetrics:
         assert 'counterfoil_test{kind="a"} 1.0' in text
         assert 'counterfoil_test{kind="b"} 2.0' in text
 
-    def test_asks_for_the_token_when_there_is_one(self, client: Client, settings: SettingsWrapper) -> None:
+    def test_asks_for_the_token_when_there_is_one(self, client: Client, settings: Settings) -> None:
         settings.METRICS_TOKEN = "open sesame"
 
         assert client.get("/metrics").status_code == 401

@@ -6,9 +6,12 @@ The only process of a start that holds the owner's URL; it ends before the first
 import sys
 from typing import Any
 
+from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, SystemCheckError
+from django.db import OperationalError
+from kombu.exceptions import OperationalError as BrokerError
 
 from config.checks import refuse_unsafe_start
 from config.services import prepare_people
@@ -21,10 +24,18 @@ class Command(BaseCommand):
     requires_system_checks = ()  # they run below, once the tables are there
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
-        prepare_people(demo=settings.DEMO)
         try:
+            call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+            prepare_people(demo=settings.DEMO)
             refuse_unsafe_start()
+            current_app.send_task("config.heartbeat", retry=False)  # ready as soon as a worker is, not at beat's next round
         except SystemCheckError as refusal:
-            self.stderr.write(str(refusal))
-            sys.exit(1)
+            self._refuse(str(refusal))
+        except OperationalError as trouble:
+            self._refuse(f"PostgreSQL at DATABASE_URL can not be used: {str(trouble).strip().splitlines()[0]}")
+        except BrokerError as trouble:
+            self._refuse(f"Redis at REDIS_URL can not be used: {str(trouble).strip().splitlines()[-1]}")
+
+    def _refuse(self, words: str) -> None:
+        self.stderr.write(words)
+        sys.exit(1)

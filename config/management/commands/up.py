@@ -137,6 +137,7 @@ def _start_stores(plan: Plan, supervisor: Supervisor) -> tuple[dict[str, str], d
     data_dir, stores = plan.data_dir, dict[str, Startable]()
     environment = {**_secrets(data_dir, demo=plan.demo), **os.environ, "DEMO": "1" if plan.demo else "0"}
     environment |= {"DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "config.settings", "PYTHONUNBUFFERED": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # five processes read the same sources: compile them once
     owner_url = {key: value for key in ["DATABASE_OWNER_URL"] if (value := environment.pop(key, ""))}
     if plan.demo:
         environment.setdefault("GATEWAY_NMI_BASE_URL", f"http://127.0.0.1:{plan.simulator_port}/nmi")
