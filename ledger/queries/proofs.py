@@ -34,7 +34,7 @@ class Finding:
     detail: str
 
 
-# Each statement answers (what it is about, what is wrong). The sums are the same that commits are checked by.
+# Each statement answers (what it is about, what is wrong).
 _STATEMENTS: Final[dict[str, str]] = {
     "unbalanced_entry": """
         SELECT entry.public_id, 'debits less credits are ' || posting.currency || ' ' || sum(posting.amount_minor)
@@ -100,8 +100,8 @@ _STATEMENTS: Final[dict[str, str]] = {
 _TRIGGERS: Final = {
     "entries_are_append_only": "ledger_refuse_change",
     "postings_are_append_only": "ledger_refuse_change",
-    "entries_balance": "ledger_check_entry",
-    "postings_come_with_their_entry": "ledger_check_added_postings",
+    "entries_have_postings": "ledger_check_entry",
+    "postings_come_balanced_with_their_entry": "ledger_check_added_postings",
     "accounts_are_kept": "ledger_refuse_account_change",
     "accounts_keep_their_nature": "ledger_refuse_account_change",
 }
