@@ -227,9 +227,10 @@ LEDGER_PROOFS: list[str] = [
     "payments.queries.proofs.completeness_findings",
 ]  # dotted callables `() -> list[Finding]`, run by verify_ledger beside its own proofs
 GATEWAY_CREDENTIALS = gateway_credentials  # slug -> its credentials; read when needed, kept nowhere
-METRICS: list[
-    str
-] = []  # dotted callables `() -> Iterable[(name, help, {label: text}, value)]`, gauges asked by /metrics
+METRICS: list[str] = [
+    "payments.queries.metrics.waiting_rows",
+    "payments.queries.metrics.open_questions",
+]  # dotted callables `() -> Iterable[(name, help, {label: text}, value)]`, gauges asked by /metrics
 
 LOGGING = {
     "version": 1,

@@ -52,7 +52,7 @@ class Movement(models.Model):
         constraints = (
             models.UniqueConstraint(
                 fields=("gateway_account", "gateway_id", "kind", "occurrence", "revision"),
-                name="one_movement_per_gateway_identity"
+                name="one_movement_per_gateway_identity",
             ),
             models.UniqueConstraint(fields=("entry_source_key",), name="one_entry_per_movement"),
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from django.contrib.auth.models import Group
-from django.db.models import BinaryField, Case, F, Max, OuterRef, Subquery, Sum, When
+from django.db.models import BinaryField, BooleanField, Case, ExpressionWrapper, F, Max, OuterRef, Q, Subquery, Sum, When
 from django.db.models.functions import Coalesce, Length
 
 from ledger.money import Money
@@ -195,7 +195,8 @@ def amounts_of(keys: list[int]) -> dict[int, Amounts]:
     own_currency = Payment.objects.filter(pk=OuterRef("payment")).values("currency")
     rows = (
         Movement.objects.filter(payment__in=keys, counts=True, currency=Subquery(own_currency))
-        .values_list("payment", "kind", "of_captured_money", "released_at__isnull")
+        .annotate(unreleased=ExpressionWrapper(Q(released_at=None), output_field=BooleanField()))
+        .values_list("payment", "kind", "of_captured_money", "unreleased")
         .annotate(total=Sum("amount_minor"))
     )
     found = {key: Amounts() for key in keys}

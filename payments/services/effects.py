@@ -18,6 +18,7 @@ from payments.services.clocks import review_due, set_operation_clock
 from payments.states import (
     AttemptState,
     Certainty,
+    FailureClass,
     MovementKind,
     OperationState,
     PaymentState,
@@ -209,24 +210,35 @@ def _move_operation(case: Case, fact: Fact, decision: Decision, now: datetime) -
     if operation is None or target is None or operation.state == target:
         return
     _OPERATION_MOVES[target](operation)
-    operation.certainty = _certainty(fact, target)
+    operation.certainty = _CERTAINTY[target]
     operation.failure_class = fact.failure_class or ""
     operation.code, operation.message = fact.code[:40], fact.message[:300]
     operation.gateway_id = fact.gateway_id or operation.gateway_id
     operation.ended_at = None if target == OperationState.UNKNOWN else now
     set_operation_clock(operation, case.account, now)
     operation.save()
+    if target == OperationState.DECLINED and fact.failure_class == FailureClass.FRAUD:
+        _block_method(case, operation, now)
     if target != OperationState.UNKNOWN:
         _answer_reviews(case, operation, now)
 
 
-def _certainty(fact: Fact, target: OperationState) -> Certainty:
-    return {
-        OperationState.SUCCEEDED: Certainty.TAKEN,
-        OperationState.DECLINED: Certainty.REFUSED,
-        OperationState.FAILED: Certainty.NOT_SENT,
-        OperationState.UNKNOWN: Certainty.UNKNOWN,
-    }[target]
+def _block_method(case: Case, operation: Operation, now: datetime) -> None:
+    """A fraud answer blocks the method at every gateway: no route takes it from now on."""
+    assert case.payment is not None
+    method = case.payment.method
+    if method.blocked_at is None:
+        method.blocked_at = now
+        method.blocked_because = f"{case.account.name} answered {operation.code}: {operation.message}"[:200]
+        method.save(update_fields=["blocked_at", "blocked_because"])
+
+
+_CERTAINTY = {
+    OperationState.SUCCEEDED: Certainty.TAKEN,
+    OperationState.DECLINED: Certainty.REFUSED,
+    OperationState.FAILED: Certainty.NOT_SENT,
+    OperationState.UNKNOWN: Certainty.UNKNOWN,
+}
 
 
 def _answer_reviews(case: Case, operation: Operation, now: datetime) -> None:

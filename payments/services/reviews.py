@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from ledger.money import Money
 from ledger.services import post_entries
@@ -316,7 +316,10 @@ def _lock_target(d: Decided) -> Payment:
         raise InvalidInput(f"There is no payment {d.target_payment!r}.", field="target_payment")
     if target.pk == d.review.payment_id:
         raise InvalidInput("That is the payment of this case: choose to apply it here.", field="target_payment")
-    target = Payment.objects.select_for_update(nowait=True).get(pk=target.pk)
+    try:
+        target = Payment.objects.select_for_update(nowait=True).get(pk=target.pk)
+    except OperationalError as error:
+        raise Conflict(f"{target.public_id} is being worked on right now. Try again in a moment.") from error
     if target.state not in {PaymentState.FAILED, PaymentState.EXPIRED} or target.money != d.review.held:
         raise InvalidInput(
             f"{target.public_id} is {target.state} over {target.money}: it must be failed or expired over {d.review.held}.",

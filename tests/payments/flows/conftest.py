@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-
 from tests.payments.factories import Clock, nmi_account
 from tests.simulator_fixture import SimulatorProcess, start_simulator
 

@@ -10,8 +10,8 @@ from payments.errors import Forbidden, InvalidInput, NotAllowedNow, NotEnough
 from payments.models import Incident, LookUp, Operation, Payment, Refund
 from payments.services.actors import SYSTEM
 from payments.services.commands import cancel_payment, capture_payment
-from payments.services.inbox import back_fill
 from payments.services.execution import advance_payment, run_operation
+from payments.services.inbox import back_fill
 from payments.services.refunds import advance_refund, request_refund
 from payments.services.resolution import ask_about
 from payments.services.sweep import sweep

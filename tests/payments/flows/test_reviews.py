@@ -19,7 +19,7 @@ from payments.services.refunds import advance_refund
 from payments.services.resolution import ask_about
 from payments.services.reviews import decide_review, options_of, prepare_decision
 from payments.services.sweep import sweep
-from payments.states import PaymentState, ReviewState, Source
+from payments.states import OperationKind, PaymentState, ReviewState, Source, Waits
 from tests.payments.factories import Clock, new_payment, operator, paid, sweep_until_quiet
 from tests.payments.flows.books import assert_books_agree, balance, open_reviews
 from tests.simulator_fixture import SimulatorProcess
@@ -387,11 +387,87 @@ class TestRadar:
 
 
 class TestExpiry:
-    def test_money_beyond_grace_is_reviewed_and_inside_it_pays(self, simulator: SimulatorProcess, clock: Clock):
+    def lapsed(self, simulator: SimulatorProcess, clock: Clock) -> Payment:
+        payment = paid(clock, capture="manual")
+        simulator.act("expire_hold", reference=payment.attempts.get().reference)
+        ask_about(payment.pk, clock)
+        payment.refresh_from_db()
+        assert payment.state == PaymentState.EXPIRED
+        return payment
+
+    def test_money_inside_grace_pays(self, simulator: SimulatorProcess, clock: Clock):
+        payment = self.lapsed(simulator, clock)
+
+        capture_late(payment, simulator, clock)
+
+        payment.refresh_from_db()
+        assert (payment.state, payment.late_success, open_reviews()) == (PaymentState.CAPTURED, True, [])
+
+    def test_money_beyond_grace_is_booked_and_reviewed(self, simulator: SimulatorProcess, clock: Clock):
+        payment = self.lapsed(simulator, clock)
+        clock.pass_(days=3)
+
+        capture_late(payment, simulator, clock)
+
+        payment.refresh_from_db()
+        assert (payment.state, open_reviews()) == (PaymentState.EXPIRED, ["captured_after_expiry"])
+        assert balance("2050") == -1000
+
+    def test_a_payment_whose_window_closed_before_it_was_worked_on_sends_nothing(self, simulator, clock: Clock):
         payment = new_payment(clock)
         clock.pass_(hours=2)
-        sweep(clock)
-        payment.refresh_from_db()
 
-        assert payment.state in {PaymentState.FAILED, PaymentState.EXPIRED}
+        sweep(clock)
+
+        payment.refresh_from_db()
+        assert payment.state == PaymentState.FAILED
         assert simulator.books()["requests"] == {}
+
+
+class TestAskingFirst:
+    """A contradiction is never believed by order of arrival: the gateway is asked, its answer decides."""
+
+    def test_a_decline_after_a_capture_is_asked_about_and_changes_nothing(
+        self, simulator: SimulatorProcess, clock: Clock
+    ):
+        payment = paid(clock)
+        fact = Fact(
+            FactKind.DECLINED,
+            Source.WEBHOOK,
+            clock(),
+            reference=payment.attempts.get().reference,
+            about=OperationKind.SALE,
+        )
+
+        recorded = record_fact(fact, account_id=GatewayAccount.objects.get().pk, cause=Cause(), now=clock())
+        payment.refresh_from_db()
+        assert (recorded.verdict, payment.waits_for) == ("ask", Waits.LOOK_UP)
+        advance_payment(payment.pk, clock)
+
+        payment.refresh_from_db()
+        assert (payment.state, payment.waits_for, payment.next_check_at) == (PaymentState.CAPTURED, Waits.NOTHING, None)
+        assert payment.operations.get().look_ups.count() == 1
+
+    def test_a_webhook_with_another_amount_is_asked_about_and_the_difference_booked(self, simulator, clock: Clock):
+        simulator.fault("amount_off:200", "sale", times=1)
+        payment = paid(clock)
+        if balance("1110") == 1000:
+            fact = Fact(
+                FactKind.CAPTURE,
+                Source.WEBHOOK,
+                clock(),
+                gateway_id=payment.attempts.get().gateway_id,
+                money=Money(1200, "USD"),
+            )
+            record_fact(fact, account_id=GatewayAccount.objects.get().pk, cause=Cause(), now=clock())
+        advance_payment(payment.pk, clock)
+
+        assert balance("1110") == 1200
+        assert open_reviews() == ["amount_mismatch"]
+        assert_books_agree(simulator)
+
+    def test_fraud_blocks_the_method_at_every_gateway(self, simulator: SimulatorProcess, clock: Clock):
+        payment = paid(clock, token="tok_decline_fraud")
+
+        payment.method.refresh_from_db()
+        assert payment.method.blocked_at is not None

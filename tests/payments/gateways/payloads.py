@@ -73,8 +73,8 @@ class Case:
     @property
     def body(self) -> bytes:
         if "file" in self.row:
-            return (FOLDER / self.provider / "look_ups" / self.row["file"]).read_bytes()
-        body = self.row["body"]
+            return (FOLDER / self.provider / "look_ups" / str(self.row["file"])).read_bytes()
+        body: object = self.row["body"]
         return body.encode() if isinstance(body, str) else json.dumps(body).encode()
 
     @property

@@ -318,7 +318,7 @@ class TestWebhooks:
     @settings(deadline=None, max_examples=500)
     @given(case=st.sampled_from(WEBHOOKS), data=st.data())
     def test_with_any_value_replaced_raise_nothing_but_unreadable(self, case: Case, data: st.DataObject) -> None:
-        values = (
+        values: st.SearchStrategy[object] = (
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.just([]) | st.just({})
         )
         body = case.row["body"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 
+from ledger.models import JournalEntry
 from payments.models import GatewayAccount, InboundEvent, Incident, Movement, Review, Transition
 from payments.services.inbox import drain_inbox
 from payments.services.inbox.apply import describe
@@ -314,14 +316,20 @@ class TestPoison:
 
 
 class TestBatches:
-    def test_calls_in_flight_run_alone_and_the_rest_together(self, account: GatewayAccount, clock: SetClock) -> None:
+    @pytest.mark.django_db(transaction=True)
+    def test_calls_in_flight_have_a_transaction_each_and_the_rest_share_one(
+        self, account: GatewayAccount, clock: SetClock
+    ) -> None:
         in_flight = [waiting_payment(account, operation_state=OperationState.SENT) for _ in range(3)]
         ended = [waiting_payment(account, operation_state=OperationState.DECLINED) for _ in range(3)]
         for number, attempt in enumerate([*in_flight, *ended]):
             store(sale(f"90{number:02d}", attempt.reference))
 
         assert drain_inbox(clock).states == {"applied": 6}
+
         assert_exactly_once(movements=6)
+        transactions = Counter(JournalEntry.objects.values_list("xact_id", flat=True))
+        assert sorted(transactions.values()) == [1, 1, 1, 3]
 
     def test_the_limit_ends_a_drain_and_the_next_takes_the_rest(self, account: GatewayAccount, clock: SetClock) -> None:
         for number in range(7):

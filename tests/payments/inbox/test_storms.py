@@ -52,10 +52,21 @@ def post(delivery: Delivery, client: Client) -> str:
 
 
 def drain_from_four_threads(clock: Callable[[], datetime]) -> None:
+    """Drain, and see that PostgreSQL had no circle of waiters to break: a bisected batch would hide one."""
+    before = deadlocks()
+
     def drain(_: int) -> None:
         drain_inbox(clock)
 
     at_once(4, drain)
+    assert deadlocks() == before
+
+
+def deadlocks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
 
 
 def test_the_same_event_a_thousand_times_at_once(account: GatewayAccount) -> None:

@@ -1,0 +1,38 @@
+"""What should a monitor see of payments? Gauges by query, each over an index of waiting rows; never a count of a whole table."""
+
+from __future__ import annotations
+
+from django.db.models.functions import Now
+
+from payments.models import InboundEvent, Incident, Operation, Payment, Refund, Review
+from payments.states import EventState, OperationState, ReviewState
+
+Sample = tuple[str, str, dict[str, str], float]
+
+
+def waiting_rows() -> list[Sample]:
+    """Rows that are due now, by table; what grows here is not being worked on."""
+    tables = {"payment": Payment, "operation": Operation, "refund": Refund, "event": InboundEvent}
+    return [
+        (
+            "counterfoil_due_rows",
+            "Rows whose next check is past.",
+            {"table": name},
+            float(model._default_manager.filter(next_check_at__lte=Now()).count()),  # noqa: SLF001 - four models, one loop
+        )
+        for name, model in tables.items()
+    ]
+
+
+def open_questions() -> list[Sample]:
+    """Unknown outcomes, open reviews, parked and poisoned events, open incidents."""
+    unknown = Operation.objects.filter(state=OperationState.UNKNOWN, next_check_at__isnull=False).count()
+    reviews = Review.objects.filter(state=ReviewState.OPEN).count()
+    parked = InboundEvent.objects.filter(state__in=[EventState.PARKED, EventState.POISONED]).count()
+    incidents = Incident.objects.filter(closed_at=None).count()
+    return [
+        ("counterfoil_unknown_operations", "Calls whose outcome is being looked up.", {}, float(unknown)),
+        ("counterfoil_open_reviews", "Cases that wait for a person.", {}, float(reviews)),
+        ("counterfoil_parked_events", "Inbound events that wait, parked or poisoned.", {}, float(parked)),
+        ("counterfoil_open_incidents", "Gateways in trouble.", {}, float(incidents)),
+    ]

@@ -1,0 +1,202 @@
+"""How does a test run a worker, see how far it has come, and end or freeze it there? Nothing of ours is patched:
+a worker is held up by a row lock, or by a gateway that does not take its call."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+from tests.services import ROOT
+from tests.simulator_fixture import wait_for
+
+PATIENCE = 30.0  # seconds; a busy machine starts a Python slowly
+
+
+@dataclass
+class Worker:
+    """One driver process. `go` lets it begin; `kill`, `stop` and `resume` are real signals."""
+
+    process: subprocess.Popen[str]
+
+    def go(self) -> Worker:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self
+
+    def wait_until_ready(self) -> Worker:
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            assert selector.select(PATIENCE), "the driver did not start"
+        assert self.process.stdout.readline() == "ready\n"
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL: no handler, no clean-up, no goodbye to anybody."""
+        self.process.send_signal(signal.SIGKILL)
+        assert self.process.wait(PATIENCE) == -signal.SIGKILL
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def result(self) -> dict[str, Any]:
+        """What it printed at its end. Fails if it ended in an error."""
+        said, _ = self.process.communicate(timeout=PATIENCE)
+        assert self.process.returncode == 0, f"exit code {self.process.returncode}"
+        answer: dict[str, Any] = json.loads(said.splitlines()[-1])
+        return answer
+
+    def exit_code(self) -> int:
+        return self.process.wait(PATIENCE)
+
+    def end(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait(PATIENCE)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+@dataclass
+class Workers:
+    """Starts drivers and ends what is left of them."""
+
+    env: dict[str, str]
+    started: list[Worker] = field(default_factory=list)
+
+    def start(self, command: str, argument: object, **env: str) -> Worker:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.payments.kills.driver", command, str(argument)],
+            cwd=ROOT, env={**self.env, **env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self.started.append(Worker(process))
+        return self.started[-1].wait_until_ready()
+
+    def run(self, command: str, argument: object, **env: str) -> dict[str, Any]:
+        """From beginning to end."""
+        return self.start(command, argument, **env).go().result()
+
+    def end(self) -> None:
+        for worker in self.started:
+            worker.end()
+
+
+@contextmanager
+def row_locked(other: psycopg.Connection, table: str, pk: int) -> Iterator[None]:
+    """Somebody else holds this row: whoever wants it waits."""
+    with other.transaction():
+        other.execute(f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE", [pk])  # type: ignore[arg-type]
+        yield
+
+
+def wait_for_blocked_worker() -> None:
+    """Until a worker of this database waits for a lock."""
+
+    def blocked() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return bool(cursor.fetchone()[0])
+
+    wait_for(blocked, PATIENCE)
+
+
+class BusyGateway:
+    """A gateway whose queue of connections is full: a call hangs in the TCP handshake, its first byte can not leave."""
+
+    def __init__(self) -> None:
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self._fillers: list[socket.socket] = []
+        for _ in range(3):
+            filler = socket.socket()
+            filler.setblocking(False)
+            with suppress(BlockingIOError):
+                filler.connect(self._listener.getsockname())
+            self._fillers.append(filler)
+        self._callers: list[socket.socket] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}/nmi"
+
+    def take_call(self, seconds: float) -> socket.socket:
+        """Let the waiting handshake come through (the kernel repeats it by itself) and return the caller's connection."""
+        known = {filler.getsockname() for filler in self._fillers}
+        self._listener.settimeout(seconds)
+        while True:
+            caller, address = self._listener.accept()
+            self._callers.append(caller)
+            if address not in known:
+                return caller
+
+    def close(self) -> None:
+        for each in (*self._fillers, *self._callers):
+            each.close()
+        self._listener.close()
+
+
+class SilentGateway:
+    """A gateway that takes the whole request and never answers; nothing happened there."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._callers: list[socket.socket] = []
+        self.heard = b""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}/nmi"
+
+    def _listen(self) -> None:
+        with suppress(OSError):
+            while True:
+                caller, _ = self._listener.accept()
+                self._callers.append(caller)
+                self.heard += caller.recv(65536)
+
+    def close(self) -> None:
+        for caller in self._callers:
+            caller.close()
+        self._listener.close()
+
+
+def bytes_of(caller: socket.socket, seconds: float) -> bytes:
+    """Everything that comes until the caller hangs up."""
+    caller.settimeout(seconds)
+    heard = b""
+    while part := caller.recv(65536):
+        heard += part
+    return heard
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
