@@ -4,7 +4,6 @@ a worker is held up by a row lock, or by a gateway that does not take its call."
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import signal
 import socket
@@ -192,11 +191,3 @@ def bytes_of(caller: socket.socket, seconds: float) -> bytes:
     while part := caller.recv(65536):
         heard += part
     return heard
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

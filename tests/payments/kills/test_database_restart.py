@@ -64,7 +64,9 @@ def test_a_restart_during_the_call_loses_nothing(simulator: SimulatorProcess, el
     told = elsewhere.run("report", payment)
     assert told["state"] == "captured"
     assert told["operations"] == ["succeeded"]
-    assert [row for row in told["movements"] if row[0] == simulator.movements()[0]["gateway_id"]] == their_books(simulator)
+    assert [row for row in told["movements"] if row[0] == simulator.movements()[0]["gateway_id"]] == their_books(
+        simulator
+    )
     assert told["findings"] == []
     assert (sales_asked(simulator), charges(simulator)) == (1, 1)
 
@@ -85,6 +87,8 @@ def test_away_when_the_answer_comes_the_look_up_finds_the_charge_afterwards(
     assert elsewhere.run("sweep", 6) == {"failed": {}}
     told = elsewhere.run("report", payment)
     assert told["state"] == "captured"
-    assert [row for row in told["movements"] if row[0] == simulator.movements()[0]["gateway_id"]] == their_books(simulator)
+    assert [row for row in told["movements"] if row[0] == simulator.movements()[0]["gateway_id"]] == their_books(
+        simulator
+    )
     assert told["findings"] == []
     assert (sales_asked(simulator), charges(simulator)) == (1, 1)
