@@ -6,7 +6,7 @@ Treatment: gross. A capture is booked in full; gateway fees are expenses of thei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -60,7 +60,7 @@ class AccountRef:
         if given != list(self.spec.dimensions):
             raise WrongDimensions(self.code, needs=self.spec.dimensions, got=given)
         for name in given:
-            check_text(name, getattr(self, name), required=True, where=f"account {self.code}")
+            check_text(name, getattr(self, name), required=True, where=lambda: f"account {self.code}")
 
     @property
     def spec(self) -> AccountSpec:
@@ -184,11 +184,14 @@ def account_spec(code: str) -> AccountSpec:
         raise UnknownAccount(code) from None
 
 
-def check_text(what: str, text: str, *, required: bool, where: str) -> None:
-    """Refuse a name nobody could find again. Raises: DraftRefused for empty, too long, blank-padded, unprintable."""
+def check_text(what: str, text: str, *, required: bool, where: Callable[[], str]) -> None:
+    """Refuse a name nobody could find again. Raises: DraftRefused for empty, too long, blank-padded, unprintable.
+
+    `where` is asked only for a refusal: this runs for every line of every entry.
+    """
     if required and not text:
-        raise DraftRefused(f"The {what} of {where} is empty.")
+        raise DraftRefused(f"The {what} of {where()} is empty.")
     if len(text) > KEY_MAX_LENGTH:
-        raise DraftRefused(f"The {what} of {where} has {len(text)} characters; at most {KEY_MAX_LENGTH} fit.")
+        raise DraftRefused(f"The {what} of {where()} has {len(text)} characters; at most {KEY_MAX_LENGTH} fit.")
     if text != text.strip() or not text.isprintable():
-        raise DraftRefused(f"The {what} of {where} has blanks around it or control characters: {text!r}.")
+        raise DraftRefused(f"The {what} of {where()} has blanks around it or control characters: {text!r}.")

@@ -35,7 +35,9 @@ class PostingDraft:
         checked_minor(self.amount_minor)
         if self.amount_minor == 0:
             raise DraftRefused(f"A line of zero on account {self.account} says nothing: leave it out.")
-        check_text("match key", self.match_key, required=self.account.spec.open_item, where=f"account {self.account}")
+        check_text(
+            "match key", self.match_key, required=self.account.spec.open_item, where=lambda: f"account {self.account}"
+        )
 
     @property
     def money(self) -> Money:
@@ -61,18 +63,22 @@ class EntryDraft:
     """Who decided it, when a person did."""
 
     def __post_init__(self) -> None:
-        check_text("source key", self.source_key, required=True, where="an entry")
-        where = f"entry {self.source_key!r}"
-        check_text("subject", self.subject, required=True, where=where)
-        check_text("actor", self.actor, required=False, where=where)
+        check_text("source key", self.source_key, required=True, where=lambda: "an entry")
+        check_text("subject", self.subject, required=True, where=self._name)
+        check_text("actor", self.actor, required=False, where=self._name)
         if "\x00" in self.description:
-            raise DraftRefused(f"The description of {where} holds a NUL character.")
+            raise DraftRefused(f"The description of {self._name()} holds a NUL character.")
         if self.occurred_at.utcoffset() is None:
-            raise DraftRefused(f"occurred_at of {where} has no time zone.")
+            raise DraftRefused(f"occurred_at of {self._name()} has no time zone.")
         object.__setattr__(self, "postings", tuple(self.postings))
         if len(self.postings) < 2:
-            raise DraftRefused(f"{where.capitalize()} has {len(self.postings)} lines; double entry needs at least two.")
+            raise DraftRefused(
+                f"Entry {self.source_key!r} has {len(self.postings)} lines; double entry needs at least two."
+            )
         self._check_balance()
+
+    def _name(self) -> str:
+        return f"entry {self.source_key!r}"
 
     def _check_balance(self) -> None:
         sums: defaultdict[tuple[str, bool], int] = defaultdict(int)
