@@ -19,6 +19,7 @@ from payments.gateways import http
 from payments.gateways.base import WireAnswer, WireRequest
 from payments.gateways.errors import NotSent, OutcomeUnknown
 from tests.payments.gateways.loopback import HEAD, TLS, Server, answering, reset
+from tests.simulator_fixture import wait_for
 
 REQUEST = WireRequest("POST", "/api/transact.php", {"type": "sale", "amount": "49.99", "security_key": "s3cret-key"})
 OK = HEAD + b"Content-Length: 10\r\n\r\nresponse=1"
@@ -183,10 +184,12 @@ class TestNothingIsSent:
             return stream
 
         monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", watched)
-        with answering(OK) as server, pytest.raises(NotSent, match="send_before had passed"):
-            send(server.url, clock=lambda: now() + timedelta(hours=1 if connected.is_set() else 0))
+        with answering(OK) as server:
+            with pytest.raises(NotSent, match="send_before had passed"):
+                send(server.url, clock=lambda: now() + timedelta(hours=1 if connected.is_set() else 0))
+            wait_for(lambda: server.requests)
 
-        assert (server.connections, server.requests) == (1, [b"\r\n\r\n"])
+        assert server.requests == [b"\r\n\r\n"]
 
     def test_when_the_server_speaks_no_tls(self) -> None:
         plain = Server(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
