@@ -36,8 +36,6 @@ class BeatEntry(TypedDict):
 # By name: the apps' tasks are below the project and are not imported here.
 BEAT: dict[str, BeatEntry] = {
     "heartbeat": {"task": "config.heartbeat", "schedule": HEARTBEAT_SECONDS},
-    "sweep": {"task": "payments.sweep", "schedule": 5.0},
-    "inbox": {"task": "payments.drain_inbox", "schedule": 10.0},
     "sweep": {"task": "payments.sweep", "schedule": 10.0},
     "inbox": {"task": "payments.drain_inbox", "schedule": 5.0},
     "old answers": {"task": "payments.forget_old_answers", "schedule": 600.0},

@@ -118,7 +118,8 @@ def check_triggers(app_configs: Any, databases: Sequence[str] | None = None, **k
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT t.name, count(tg.oid), count(tg.oid) FILTER (WHERE tg.tgenabled NOT IN ('O', 'A'))"
-            " FROM unnest(%s::text[]) AS t(name) LEFT JOIN pg_trigger tg ON tg.tgrelid = to_regclass(t.name) AND NOT tg.tgisinternal"
+            " FROM unnest(%s::text[]) AS t(name) LEFT JOIN pg_trigger tg"
+            " ON tg.tgrelid = to_regclass(t.name) AND NOT tg.tgisinternal"
             " GROUP BY t.name ORDER BY t.name",
             [list(BOOKS)],
         )
@@ -127,7 +128,7 @@ def check_triggers(app_configs: Any, databases: Sequence[str] | None = None, **k
         not open_tables,
         7,
         f"Triggers that protect the books are missing or switched off on {', '.join(open_tables)}.",
-        "Run migrate as the owner, or ALTER TABLE … ENABLE TRIGGER ALL, then verify_ledger.",
+        "Run migrate as the owner, or ALTER TABLE … ENABLE TRIGGER USER, then verify_ledger.",
     )
 
 

@@ -183,7 +183,7 @@ class Postgres:
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         self._log_path().touch(mode=0o600)
         with self._log_path().open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - our own command line
                 [_postgres_binary("postgres"), "-D", str(self.data_dir), "-k", str(self.socket_dir), *options],
                 cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 preexec_fn=dies_with_parent(signal.SIGINT), **run_as.process,
@@ -194,7 +194,7 @@ class Postgres:
         return self.log or self.data_dir.parent / "postgres.log"
 
     def _initialise(self, run_as: RunAs) -> None:
-        made = subprocess.run(
+        made = subprocess.run(  # noqa: S603 - our own command line
             [_postgres_binary("initdb"), "-D", str(self.data_dir), "-U", "postgres", "--auth-local=trust",
              "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
              "--builtin-locale=C.UTF-8", "--no-sync"],
@@ -232,8 +232,8 @@ class Postgres:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise EmbeddedError(self._damaged(f"PostgreSQL said: {self._last_words()}"))
-            ready = subprocess.run(
+                raise EmbeddedError(self._why_it_ended())
+            ready = subprocess.run(  # noqa: S603 - our own command line
                 [_postgres_binary("pg_isready"), "-q", "-h", str(self.socket_dir)], check=False, cwd="/"
             )
             if ready.returncode == 0:
@@ -241,6 +241,12 @@ class Postgres:
             time.sleep(0.03)
         self.stop()
         raise EmbeddedError(f"PostgreSQL did not become ready within {START_SECONDS:.0f} s; see {self._log_path()}.")
+
+    def _why_it_ended(self) -> str:
+        words = self._last_words()
+        if "Permission denied" in words:
+            return f"PostgreSQL may not use its data directory {self.data_dir}: give it to the user who starts this ({words})."
+        return self._damaged(f"PostgreSQL said: {words}")
 
     def _last_words(self) -> str:
         with contextlib.suppress(OSError):
@@ -318,7 +324,7 @@ class Valkey:
         ]  # fmt: skip
         log_path = self.log or self.data_dir.parent / "valkey.log"
         with log_path.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - our own command line
                 command, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 preexec_fn=dies_with_parent(signal.SIGTERM),
             )  # fmt: skip

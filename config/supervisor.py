@@ -27,7 +27,7 @@ class CannotStartError(Exception):
     """Something needed is missing or broken; the text is for the person at the terminal."""
 
 
-class StopRequested(BaseException):  # noqa: N818 - not an error: like KeyboardInterrupt, nothing may swallow it
+class StopRequested(BaseException):
     """A signal asked to stop."""
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from tests import services
 
+pytest_plugins = ["tests.payments.gateways.assumptions"]
+
 # Rows a migration put there, which every test may count on.
 KEPT = (
     "django_migrations",
@@ -24,11 +27,12 @@ KEPT = (
     "auth_group_permissions",
 )
 # As the owner with triggers off: TRUNCATE is slower for many small tables, and the application's role may not empty the books.
+_KEPT = ", ".join(f"'{table}'" for table in KEPT)
 EMPTY = f"""
 SET lock_timeout = '20s'; SET session_replication_role = replica;
 DO $$ DECLARE r record; BEGIN
   FOR r IN SELECT oid::regclass AS t FROM pg_class
-           WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> ALL (ARRAY[{", ".join(f"'{t}'" for t in KEPT)}])
+           WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> ALL (ARRAY[{_KEPT}])
   LOOP EXECUTE format('DELETE FROM %s', r.t); END LOOP; END $$;
 """
 BROWSER = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -88,6 +92,13 @@ def live_env(django_db_setup: None, tmp_path: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "GATEWAY_"))}
     inherited.pop("DATABASE_OWNER_URL", None)
     return {**inherited, "DATA_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(services.ROOT)}
+
+
+@pytest.fixture
+def server_path() -> Iterator[Path]:
+    """A folder for a PostgreSQL of the test's own. Not `tmp_path`: pytest closes its parents to the server's user."""
+    with tempfile.TemporaryDirectory(dir=services.FOLDER, prefix="server-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

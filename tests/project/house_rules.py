@@ -16,7 +16,19 @@ WRITES = {
     "acreate", "asave", "adelete", "aupdate",
 }  # fmt: skip
 # Receivers whose method of the same name writes no row.
-HARMLESS = {"hashlib", "hash", "digest", "content", "kwargs", "options", "environ", "headers", "context", "hmac", "conf"}
+HARMLESS = {
+    "hashlib",
+    "hash",
+    "digest",
+    "content",
+    "kwargs",
+    "options",
+    "environ",
+    "headers",
+    "context",
+    "hmac",
+    "conf",
+}
 CLOCKS = {("timezone", "now"), ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
           ("timezone", "localdate"), ("timezone", "localtime"), ("time", "time")}  # fmt: skip
 DOOR_NAMES = {"api", "webhooks", "pages", "tasks", "admin", "commands", "health", "celery", "supervisor", "embedded"}
@@ -87,10 +99,10 @@ def clock_read_only_in_doors(source: Source) -> Found:
     """What happens at a moment is told the moment."""
     if source.parts & DOOR_NAMES or source.parts & {"simulator", "migrations", "console", "config"}:
         return
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if (ast.unparse(node.func.value).rsplit(".", 1)[-1], node.func.attr) in CLOCKS:
-                yield node.lineno, f"{ast.unparse(node.func)}() outside a door: take `now` as an argument"
+    calls = (node for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+    for function in (call.func for call in calls if isinstance(call.func, ast.Attribute)):
+        if (ast.unparse(function.value).rsplit(".", 1)[-1], function.attr) in CLOCKS:
+            yield function.lineno, f"{ast.unparse(function)}() outside a door: take `now` as an argument"
 
 
 def one_service_call_a_door(source: Source) -> Found:
@@ -177,7 +189,10 @@ def _inside(statement: ast.stmt, calls: list[ast.Call]) -> int:
     if not parts:
         return _count(statement, calls)
     handlers = max((_most(handler.body, calls)[0] for handler in getattr(statement, "handlers", [])), default=0)
-    heads = [*getattr(statement, "items", []), *filter(None, [getattr(statement, "iter", None), getattr(statement, "test", None)])]
+    heads = [
+        *getattr(statement, "items", []),
+        *filter(None, [getattr(statement, "iter", None), getattr(statement, "test", None)]),
+    ]
     return sum(_most(part, calls)[0] for part in parts) + handlers + sum(_count(head, calls) for head in heads)
 
 

@@ -9,6 +9,8 @@ from tests.project.house_rules import breaches
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("config", "console", "ledger", "payments", "simulator")
 DOC = '"""What is this? A planted file."""\n'
+MODULE = "from payments.services import refunds\n"
+API, COMMAND = "payments/api/endpoints.py", "payments/management/commands/x.py"
 ONE = "from payments.services.refunds import refund_payment\nfrom payments.services.intake import create_payment\n"
 
 
@@ -36,9 +38,9 @@ def test_the_product_keeps_every_rule() -> None:
         ("payments/decisions/verdict.py", "from datetime import datetime\nx = datetime.now(tz=None)\n", "clock"),
         ("ledger/drafts.py", "import datetime\nx = datetime.date.today()\n", "clock"),
         ("payments/tasks.py", ONE + "def work():\n    create_payment()\n    refund_payment()\n", "one-service"),
-        ("payments/api/endpoints.py", "from payments.services import refunds\ndef v():\n    refunds.a()\n    refunds.b()\n", "one-service"),
-        ("payments/management/commands/x.py", ONE + "def handle(self):\n    if create_payment():\n        refund_payment()\n", "one-service"),
-        ("payments/webhooks.py", ONE + "def receive():\n    if a:\n        create_payment()\n    refund_payment()\n", "one-service"),
+        (API, MODULE + "def v():\n    refunds.a()\n    refunds.b()\n", "one-service"),
+        (COMMAND, ONE + "def handle(self):\n    if create_payment():\n        refund_payment()\n", "one-service"),
+        ("payments/webhooks.py", ONE + "def receive():\n    if a:\n        create_payment()\n    refund_payment()\n", "one-service"),  # noqa: E501
         ("ledger/money.py", "RATE = 0.5\n", "float"),
         ("payments/services/refunds.py", "def half(amount: float) -> None:\n    pass\n", "float"),
         ("payments/services/__init__.py", "x = 1\n", "docstring"),
@@ -56,8 +58,14 @@ def test_a_planted_violation_is_caught(path: str, text: str, rule: str) -> None:
     ("path", "text"),
     [
         ("payments/services/refunds.py", "def refund(p):\n    with transaction.atomic():\n        p.save()\n"),
-        ("payments/tasks.py", ONE + "def work():\n    if a:\n        return create_payment()\n    return refund_payment()\n"),
-        ("payments/tasks.py", ONE + "def work():\n    create_payment(timezone.now())\n\ndef more():\n    refund_payment()\n"),
+        (
+            "payments/tasks.py",
+            ONE + "def work():\n    if a:\n        return create_payment()\n    return refund_payment()\n",
+        ),
+        (
+            "payments/tasks.py",
+            ONE + "def work():\n    create_payment(timezone.now())\n\ndef more():\n    refund_payment()\n",
+        ),
         ("payments/tasks.py", ONE + "def work():\n    return create_payment() if a else refund_payment()\n"),
         ("payments/services/limits.py", "PATIENCE_SECONDS = 0.5\n"),
         ("payments/api/bodies.py", "x = {}\nx.update({'a': 1})\n"),

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from config.mishaps import Mishaps
 from config.settings import env_int
 from payments.services.tokens import issue_token
 
@@ -38,11 +39,15 @@ class Merchant:
     address: str
     token: str
     dice: random.Random
+    mishaps: Mishaps
+    cancelled: list[str] = field(default_factory=list)
     recent: list[dict[str, Any]] = field(default_factory=list)
 
     def act(self) -> None:
         """One thing a merchant does: mostly a new payment, now and then a capture, a cancel or a refund of one before."""
         chance = self.dice.random()
+        if len(self.cancelled) > 1:  # not the newest: its void is still on its way
+            self.mishaps.after_cancel(self.cancelled.pop(0))
         if self.recent and chance < 0.25:
             self._follow_up(self.recent.pop(self.dice.randrange(len(self.recent))))
         else:
@@ -77,6 +82,8 @@ class Merchant:
             done = self.dice.random() < 0.75
             path, body = ("capture", {"amount_minor": now["amount_minor"], "final": True}) if done else ("cancel", {})
             self._post(f"/payments/{payment['id']}/{path}", body)
+            if path == "cancel":
+                self.cancelled.append(now["reference"])
         elif now.get("state") in {"captured", "settled"} and left > 0 and self.dice.random() < 0.3:
             self._post(f"/payments/{payment['id']}/refunds", {"amount_minor": left, "reason": "returned goods"})
 
@@ -116,6 +123,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--rate", type=int, default=env_int("DEMO_RATE", default=12), help="payments a minute")
         parser.add_argument("--address", default=f"http://127.0.0.1:{env_int('PORT', default=8000)}")
+        parser.add_argument("--simulator", default=f"http://127.0.0.1:{env_int('SIMULATOR_PORT', default=8100)}")
         parser.add_argument("--seed", type=int, default=None)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -125,7 +133,10 @@ class Command(BaseCommand):
             raise CommandError("--rate is at least 1 payment a minute.")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         token = issue_token("demo traffic", now=timezone.now()).token
-        merchant = Merchant(options["address"], token, random.Random(options["seed"]))  # noqa: S311 - no secret
+        dice = random.Random(options["seed"])  # noqa: S311 - no secret
+        mishaps = Mishaps(options["simulator"], dice)
+        mishaps.begin()
+        merchant = Merchant(options["address"], token, dice, mishaps)
         while True:
             try:
                 merchant.act()

@@ -28,7 +28,9 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
             prepare_people(demo=settings.DEMO)
             refuse_unsafe_start()
-            current_app.send_task("config.heartbeat", retry=False)  # ready as soon as a worker is, not at beat's next round
+            current_app.send_task(
+                "config.heartbeat", retry=False
+            )  # ready as soon as a worker is, not at beat's next round
         except SystemCheckError as refusal:
             self._refuse(str(refusal))
         except OperationalError as trouble:

@@ -1,0 +1,228 @@
+"""Does one command start everything, and does nothing stay behind however it ends?"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests import services
+
+pytestmark = pytest.mark.slow
+Start = Callable[..., "Running"]
+
+
+class Running:
+    """A start of everything, on a data directory of its own."""
+
+    def __init__(self, data_dir: Path, port: int, simulator_port: int, **more: str) -> None:
+        env = {name: value for name, value in os.environ.items() if name not in services.ENVIRONMENT}
+        self.data_dir, self.port = data_dir, port
+        self.lines: list[dict[str, Any]] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "up", "--json"],
+            cwd=services.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            env={**env, "DATA_DIR": str(data_dir), "PORT": str(port), "SIMULATOR_PORT": str(simulator_port), **more},
+        )  # fmt: skip
+        assert self.process.stdout is not None
+
+    def read_until(self, event: str) -> dict[str, Any]:
+        """Read its lines up to the event."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+            if self.lines[-1]["event"] == event:
+                return self.lines[-1]
+        raise AssertionError(f"ended before {event}: {self.lines}")
+
+    def ready(self) -> set[str]:
+        """Services reported ready so far."""
+        return {line["service"] for line in self.lines if line["event"] == "ready"}
+
+    def family(self) -> list[psutil.Process]:
+        """Every process below it that lives (zombies wait for a reaper and do not count)."""
+        return [each for each in psutil.Process(self.process.pid).children(recursive=True) if _lives(each)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for_end(family: list[psutil.Process], seconds: float = 20) -> list[psutil.Process]:
+    deadline = time.monotonic() + seconds
+    while (alive := [each for each in family if _lives(each)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return alive
+
+
+@pytest.fixture
+def start(server_path: Path, free_port: int) -> Iterator[Start]:
+    """Start everything on free ports."""
+    started: list[Running] = []
+
+    def run(data_dir: Path = server_path / "data", port: int = free_port, **more: str) -> Running:
+        started.append(Running(data_dir, port, free_port + 1, **more))
+        return started[-1]
+
+    yield run
+    for each in started:
+        family = each.family() if each.process.poll() is None else []
+        each.process.kill()
+        each.process.communicate()
+        wait_for_end(family)
+
+
+def get(url: str) -> tuple[int, str]:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.status, answer.read().decode()
+
+
+class TestAStart:
+    def test_starts_serves_and_stops_cleanly_twice(self, start: Start) -> None:
+        for number, stop in enumerate((signal.SIGINT, signal.SIGTERM)):
+            running = start(DEMO_RATE="120")
+            started = running.read_until("started")
+            family = running.family()
+
+            assert running.ready() == {
+                "PostgreSQL", "Valkey", "tables", "simulator", "web", "worker", "beat", "traffic",
+            }  # fmt: skip
+            assert {login["name"] for login in started["logins"]} == {
+                "support",
+                "operator",
+                "finance",
+                "auditor",
+                "admin",
+            }
+            assert get(f"{started['address']}/healthz") == (200, "ok\n")
+            assert "Counterfoil" in get(f"{started['address']}/admin/login/")[1]
+            assert self._becomes_ready(started["address"])
+            if number == 0:
+                assert self._takes_money(f"http://127.0.0.1:{running.port + 1}/_control/books/nmi")
+            running.process.send_signal(stop)
+            assert running.process.wait(30) == 0
+            assert wait_for_end(family) == []
+
+    def _becomes_ready(self, address: str) -> bool:
+        return _comes_true(lambda: json.loads(get(f"{address}/readyz")[1])["ready"])
+
+    def _takes_money(self, books: str) -> bool:
+        return _comes_true(lambda: json.loads(get(books)[1])["movements"])
+
+    def test_leaves_nothing_behind_when_it_is_killed(self, start: Start) -> None:
+        running = start()
+        running.read_until("started")
+        family = running.family()
+        assert len(family) >= 8
+
+        running.process.kill()
+
+        assert wait_for_end(family) == []
+        again = start()
+        again.read_until("started")  # the stale files of the killed start are no obstacle
+
+    def test_a_service_that_dies_stops_all_and_is_named(self, start: Start) -> None:
+        running = start(DEMO="0")
+        running.read_until("started")
+        family = running.family()
+        beat = next(each for each in family if "beat" in each.cmdline())
+        beat.kill()
+
+        failed = running.read_until("failed")
+
+        assert failed["message"].startswith("beat ended by itself (signal SIGKILL), so everything stops.")
+        assert running.process.wait(30) == 1
+        assert wait_for_end(family) == []
+
+    def test_without_the_demo_there_is_no_simulator_no_traffic_and_no_login(self, start: Start) -> None:
+        running = start(DEMO="0")
+        started = running.read_until("started")
+
+        assert running.ready() == {"PostgreSQL", "Valkey", "tables", "web", "worker", "beat"}
+        assert started["logins"] == []
+
+    def test_uses_the_databases_it_is_told_to(self, start: Start, live_env: dict[str, str]) -> None:
+        running = start(
+            DEMO="0", DATABASE_URL=services.ENVIRONMENT["DATABASE_URL"], REDIS_URL=services.REDIS_URL,
+            DATABASE_OWNER_URL=services.owner_url(),
+        )  # fmt: skip
+        running.read_until("started")
+
+        assert running.ready() == {"tables", "web", "worker", "beat"}
+        assert not (running.data_dir / "postgres").exists()
+
+
+class TestARefusal:
+    def refused(self, running: Running) -> str:
+        message: str = running.read_until("failed")["message"]
+        assert running.process.wait(30) == 1
+        return message
+
+    def test_a_port_in_use(self, start: Start, free_port: int) -> None:
+        import socket
+
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", free_port))
+            taken.listen()
+            said = self.refused(start())
+
+        assert (
+            said
+            == f"Port {free_port} is in use: stop what listens there, or choose another, as in PORT={free_port + 1}."
+        )
+
+    def test_a_damaged_data_directory(self, start: Start, server_path: Path) -> None:
+        (server_path / "data" / "postgres").mkdir(parents=True)
+        (server_path / "data" / "postgres" / "PG_VERSION").write_text("18\n")
+
+        said = self.refused(start())
+
+        assert said.startswith(f"The data directory {server_path}/data/postgres is damaged")
+        assert "restore it from a backup" in said
+
+    def test_a_second_start_on_the_same_data(self, start: Start, free_port: int) -> None:
+        first = start(DEMO="0")
+        first.read_until("started")
+
+        said = self.refused(start(port=free_port + 2, DEMO="0"))
+
+        assert said == f"Counterfoil already runs on {first.data_dir}: stop it first, or set DATA_DIR."
+
+    def test_a_database_that_does_not_answer(self, start: Start) -> None:
+        said = self.refused(start(DEMO="0", DATABASE_URL="postgresql://x@127.0.0.1:1/x"))
+
+        assert said.startswith("PostgreSQL at DATABASE_URL can not be used: ")
+
+    def test_a_redis_that_does_not_answer(self, start: Start) -> None:
+        said = self.refused(start(DEMO="0", REDIS_URL="redis://127.0.0.1:1/0"))
+
+        assert said.startswith("Redis at REDIS_URL can not be used: ")
+
+    def test_an_unsafe_production(self, start: Start) -> None:
+        said = self.refused(start(DEMO="0", DEBUG="1", ALLOWED_HOSTS="pay.example.com"))
+
+        assert "counterfoil.E001" in said
+        assert "counterfoil.E004" in said
+
+
+def _comes_true(question: Callable[[], object], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if question():
+                return True
+        except OSError:  # 503 until it is
+            pass
+        time.sleep(0.1)
+    return False

@@ -1,0 +1,313 @@
+"""May anybody do in the admin what their roles do not give? Every address, as everybody, by every method, told from outside.
+
+The tables below are written by hand and not read from the product: a new address that stands in none of them fails the
+walk, and so does one that writes for somebody without the right, or for anybody by looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from config.services import make_staff, sync_roles
+from ledger.models import Account, JournalEntry
+from payments.models import InboundEvent, Payment, Review
+from payments.services.inbox import Receipt, drain_inbox, store_event
+from tests.payments.admin import payment_scenes as scenes
+from tests.payments.inbox.deliveries import sale
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+NOBODY = "anonymous"
+BARE = "no role"
+BOSS = "superuser without a role"
+ROLES = ("support", "operator", "finance", "auditor", "admin")
+PEOPLE = (NOBODY, BARE, *ROLES, BOSS)
+STAFF = frozenset(PEOPLE) - {NOBODY}
+
+_MONEY = frozenset({"operator", "finance"})
+_ASKING = frozenset({"support", "operator", "finance", "admin"})
+_KEEPING = frozenset({"finance", "admin"})
+_SEES_PAYMENTS = frozenset({*ROLES, BOSS})
+_SEES_BOOKS = frozenset({"operator", "finance", "auditor", "admin", BOSS})
+_SEES_PEOPLE = frozenset({"auditor", "admin", BOSS})
+
+PAGES: dict[str, frozenset[str]] = {
+    "index": STAFF,
+    "ledger_account_changelist": _SEES_BOOKS,
+    "ledger_account_change": _SEES_BOOKS,
+    "ledger_account_trial_balance": _SEES_BOOKS,
+    "ledger_journalentry_changelist": _SEES_BOOKS,
+    "ledger_journalentry_change": _SEES_BOOKS,
+    "payments_gatewayaccount_changelist": _SEES_PAYMENTS,
+    "payments_gatewayaccount_change": _SEES_PAYMENTS,
+    "payments_inboundevent_changelist": _SEES_PAYMENTS,
+    "payments_inboundevent_change": _SEES_PAYMENTS,
+    "payments_payment_changelist": _SEES_PAYMENTS,
+    "payments_payment_change": _SEES_PAYMENTS,
+    "payments_payment_fresh": _SEES_PAYMENTS,
+    "payments_review_changelist": _SEES_PAYMENTS,
+    "payments_review_change": _SEES_PAYMENTS,
+    "auth_user_changelist": _SEES_PEOPLE,
+    "auth_user_change": _SEES_PEOPLE,
+}
+"""Addresses that show: who sees them. They write nothing for anybody."""
+
+COMMANDS: dict[str, frozenset[str]] = {
+    "payments_payment_create": _MONEY,
+    "payments_payment_capture": _MONEY,
+    "payments_payment_cancel": _MONEY,
+    "payments_payment_refund": _MONEY,
+    "payments_payment_ask": _ASKING,
+    "payments_gatewayaccount_edit": _KEEPING,
+    "payments_inboundevent_replay": _MONEY,
+    "payments_review_decide_refund": _MONEY,
+    "payments_review_decide_apply_here": _MONEY,
+    "payments_review_decide_apply_to_other": _MONEY,
+    "payments_review_decide_wallet": _MONEY,
+    "payments_review_decide_adopt": _MONEY,
+    "payments_review_decide_hold_until": _MONEY,
+    "payments_review_decide_void_hold": _MONEY,
+    "payments_review_decide_send_again": _MONEY,
+    "payments_review_decide_give_up": _MONEY,
+    "payments_review_decide_never_happened": _MONEY,
+    "payments_review_decide_noted": _MONEY,
+}
+"""Addresses that write: who may. To everybody else they are closed, whatever the method."""
+
+OF_DJANGO = {
+    "login", "logout", "password_change", "password_change_done", "second_factor", "jsi18n", "search", "autocomplete",
+    "view_on_site", "app_list", None,
+}  # fmt: skip
+"""Addresses about oneself, and the frame's own: empty forms and forged answers must write nothing here either."""
+
+_IGNORED = frozenset({"django_session"})  # looking at a page keeps one's own session alive
+ANSWERS = {
+    "step": "execute", "preview_seal": "forged", "reason": "other", "note": "seen in the gateway's dashboard",
+    "until": "2100-01-01", "target_payment": "pay_none", "amount": "1.00", "currency": "USD", "token": "tok_ok",
+    "capture": "automatic", "reference": "walked", "version": "0", "priority": "1", "name": "walked",
+    "old_password": "wrong", "new_password1": "a new one 77", "new_password2": "a new one 77", "username": "operator",
+    "password": "wrong", "content_type": "1", "action": "delete_selected", "_selected_action": "1",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address of the admin, with real rows in its place holders."""
+
+    name: str | None
+    path: str
+
+
+@dataclass
+class World:
+    """One row of everything that has a page."""
+
+    payment: Payment
+    held: Payment
+    review: Review
+    event: InboundEvent
+
+    def fill(self, route: str) -> str:
+        """Put these rows into the address's place holders."""
+        model = next((part for part in ("review", "inboundevent", "gatewayaccount", "user", "journalentry", "account")
+                      if f"/{part}/" in route), "payment")  # fmt: skip
+        row = {
+            "payment": self.held.public_id if "/capture/" in route or "/cancel/" in route else self.payment.public_id,
+            "review": self.review.public_id,
+            "inboundevent": self.event.public_id,
+            "gatewayaccount": "nmi",
+            "user": "operator",
+            "journalentry": JournalEntry.objects.values_list("public_id", flat=True)[0],
+            "account": str(Account.objects.values_list("pk", flat=True)[0]),
+        }[model]
+        path = route.replace("<str:object_id>", row)
+        path = path.replace("<path:content_type_id>/<path:object_id>", f"1/{self.payment.pk}")
+        path = path.replace("^(?P<app_label>ledger|payments|auth)/$", "payments/")
+        return path.replace("(?P<url>.*)$", "no/such/page")
+
+
+@pytest.fixture(autouse=True)
+def _credentials(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DEMO = True  # type: ignore[attr-defined]
+    monkeypatch.setenv("GATEWAY_NMI_SECURITY_KEY", "key_of_tests")
+    monkeypatch.setenv("GATEWAY_NMI_WEBHOOK_SECRET", "nmi_signing_key_1")
+    monkeypatch.setenv("GATEWAY_NMI_BASE_URL", "http://127.0.0.1:9/nmi")  # nobody listens: asking fails at once
+
+
+@pytest.fixture
+def world() -> World:
+    now = datetime.now(UTC) - timedelta(hours=2)
+    payment = scenes.captured(now, reference="walk-paid")
+    held = scenes.authorised(now, reference="walk-held")
+    scenes.captured_after_cancel(now, reference="walk-cancelled")
+    delivery = sale(scenes.gateway_id(payment), payment.attempts.get().reference, amount="125.00", when=now)
+    assert store_event("nmi", delivery.headers, delivery.body, now=now) == Receipt.STORED
+    drain_inbox(lambda: now)
+    for role in ROLES:
+        make_staff(role, role, "pw")
+    User.objects.create_user(BARE, is_staff=True)
+    User.objects.create_superuser(BOSS, password="pw")
+    return World(payment, held, Review.objects.get(), InboundEvent.objects.get())
+
+
+def routes(patterns: Iterable[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    """Every address below, as it stands in the resolver."""
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, route)
+        else:
+            yield route, pattern.name
+
+
+def admin_addresses(world: World) -> list[Address]:
+    found = [(route, name) for route, name in routes(get_resolver().url_patterns, "/") if route.startswith("/admin/")]
+    return [Address(name, world.fill(route)) for route, name in found]
+
+
+def client_of(person: str) -> Client:
+    client = Client(raise_request_exception=False)
+    if person != NOBODY:
+        client.force_login(User.objects.get(username=person))
+    return client
+
+
+def snapshot() -> dict[str, tuple[int, int]]:
+    """Of every table: how many rows, and a sum over their contents. Equal snapshots: nothing was written."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+        tables = sorted({row[0] for row in cursor.fetchall()} - _IGNORED)
+        parts = [
+            f"SELECT '{table}', count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM \"{table}\" t"
+            for table in tables
+        ]
+        cursor.execute(" UNION ALL ".join(parts))
+        return {name: (int(rows), int(content)) for name, rows, content in cursor.fetchall()}
+
+
+def written(before: dict[str, tuple[int, int]]) -> list[str]:
+    after = snapshot()
+    return sorted(name for name in after if after[name] != before.get(name))
+
+
+def ask(client: Client, method: str, path: str) -> int:
+    data = ANSWERS if method == "POST" else None
+    call = getattr(client, method.lower())
+    return int(call(path, data).status_code) if data else int(call(path).status_code)
+
+
+def expected(address: Address, person: str, method: str) -> set[int]:
+    """The answers that may be given: 302 leads the anonymous to the sign-in, 405 is a method nobody offers."""
+    if person == NOBODY:
+        return {302, 405}
+    if address.name in PAGES:
+        if method != "GET":
+            return {403, 405}
+        return {200, 302} if person in PAGES[address.name] else {403}  # 302: to the newest rows
+    assert address.name in COMMANDS
+    if person not in COMMANDS[address.name]:
+        return {403, 405}
+    if method == "GET":
+        return {200, 405}
+    return {200, 302, 409, 422} if method == "POST" else {405}
+
+
+class TestEveryAddress:
+    def test_is_classified_by_hand_here(self, world: World) -> None:
+        names = {address.name for address in admin_addresses(world)}
+
+        assert names == set(PAGES) | set(COMMANDS) | OF_DJANGO
+
+    @pytest.mark.parametrize("person", PEOPLE)
+    def test_answers_by_role_and_writes_only_for_the_right(self, world: World, person: str) -> None:
+        client = client_of(person)
+        wrong: list[str] = []
+        before = snapshot()
+        for address in admin_addresses(world):
+            for method in METHODS:
+                if address.name == "logout" and method == "POST":
+                    continue  # it would end the walk; sessions are not rows of the business
+                status = ask(client, method, address.path)
+                ours = address.name in PAGES or address.name in COMMANDS
+                fine = status in expected(address, person, method) if ours else status < 500
+                if not fine:
+                    wrong.append(f"{method} {address.path} answered {status}")
+                may_write = method == "POST" and person in COMMANDS.get(address.name or "", frozenset())
+                if changed := written(before):
+                    if not (may_write and address.name == "payments_payment_ask"):
+                        wrong.append(f"{method} {address.path} wrote {', '.join(changed)}")
+                    before = snapshot()
+
+        assert wrong == []
+
+
+@dataclass(frozen=True)
+class Deed:
+    """A command somebody may do: where, and with which answers it would write."""
+
+    name: str
+    role: str
+    answers: dict[str, str]
+
+
+DEEDS = (
+    Deed("payment/{payment}/refund", "operator", {"amount": "5.00", "reason": "returned goods"}),
+    Deed("payment/{held}/capture", "operator", {"amount": "100.00"}),
+    Deed("payment/{held}/cancel", "operator", {}),
+    Deed("inboundevent/{event}/replay", "operator", {}),
+    Deed("gatewayaccount/nmi/edit", "finance", {"priority": "5"}),
+    Deed(
+        "payment/create", "operator",
+        {"reference": "typed", "amount": "10.00", "currency": "USD", "token": "tok_ok", "capture": "automatic"},
+    ),
+)  # fmt: skip
+
+
+class TestARightThatWasTakenAway:
+    """The walk's own proof that it would notice: the same request writes with the role and writes nothing without it."""
+
+    @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.name)
+    def test_ends_a_command_between_preview_and_confirmation(self, world: World, deed: Deed) -> None:
+        path = "/admin/payments/" + deed.name.format(
+            payment=world.payment.public_id, held=world.held.public_id, event=world.event.public_id
+        )
+        person, client = User.objects.get(username=deed.role), client_of(deed.role)
+        form = client.get(f"{path}/").context["form"]
+        answers = {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
+        answers |= deed.answers
+        shown = client.post(f"{path}/", {**answers, "step": "preview"})
+        assert shown.status_code == 200, shown.context["form"].errors
+        confirmed = {**answers, "step": "execute", "preview_seal": shown.context["seal"]}
+
+        person.groups.clear()
+        before = snapshot()
+        refused = client.post(f"{path}/", confirmed)
+        assert (refused.status_code, written(before)) == (403, [])
+
+        sync_roles()
+        make_staff(deed.role, deed.role, "pw")
+        client = client_of(deed.role)
+        before = snapshot()
+        done = client.post(f"{path}/", confirmed)
+        assert (done.status_code, written(before) != []) == (302, True)
+
+
+def test_a_superuser_who_is_given_rights_by_hand_still_moves_no_money(world: World) -> None:
+    from django.contrib.auth.models import Permission
+
+    boss = User.objects.get(username=BOSS)
+    boss.user_permissions.set(Permission.objects.all())
+    before = snapshot()
+
+    status = ask(client_of(BOSS), "POST", f"/admin/payments/payment/{world.payment.public_id}/refund/")
+
+    assert (status, written(before)) == (403, [])
