@@ -126,6 +126,27 @@ class TestAnAnswer:
 
         assert server.connections == 2
 
+    def test_leaves_in_one_piece_so_that_no_half_of_it_can_follow_late(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = httpcore.SyncBackend.connect_tcp
+        pieces: list[bytes] = []
+
+        def watched(*args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+            stream = real(*args, **kwargs)
+            write = stream.write
+
+            def kept(piece: bytes, timeout: float | None) -> None:
+                pieces.append(piece)
+                write(piece, timeout)
+
+            monkeypatch.setattr(stream, "write", kept)
+            return stream
+
+        monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", watched)
+        with answering(OK) as server:
+            send(server.url)
+
+        assert pieces == server.requests
+
     def test_nothing_of_the_form_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         with answering(OK) as server:
@@ -143,10 +164,14 @@ class TestNothingIsSent:
         with pytest.raises(NotSent, match="refused"):
             send(f"http://127.0.0.1:{port}")
 
-    def test_when_the_name_has_no_address(self) -> None:
-        # ".invalid" never resolves (RFC 6761); the address need not be asked outside for that.
-        with pytest.raises(NotSent):
-            send("https://gateway.invalid")
+    def test_when_the_name_has_no_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unknown(*_: object, **__: object) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+        with pytest.raises(NotSent, match="Name or service not known"):
+            send("https://gateway.example")
 
     def test_when_nobody_accepts_in_time(self) -> None:
         with socket.socket() as full:
