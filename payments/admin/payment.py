@@ -201,6 +201,6 @@ def _small(chip: Chip) -> SafeString:
     """A flag beside the state: its icon, with the words for those who hover or listen."""
     return format_html(
         '<span class="cf-flag cf-chip--{}" title="{}"><span class="material-symbols-outlined cf-icon" aria-hidden="true">'
-        '{}</span><span class="sr-only">{}</span></span>',
+        '{}</span><span class="cf-sr">{}</span></span>',
         chip.tone, f"{chip.text}: {chip.hint}", chip.icon, chip.text,
     )  # fmt: skip

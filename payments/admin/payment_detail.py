@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
@@ -16,6 +17,7 @@ from payments.admin.payment_chips import (
     certainty_chip,
     flags,
     masked_email,
+    masked_payer,
     operation_chip,
     payment_chip,
     plain,
@@ -23,7 +25,7 @@ from payments.admin.payment_chips import (
     review_chip,
 )
 from payments.admin.payment_commands import page_url, shown
-from payments.models import LookUp, Movement, Operation, Payment, Refund, Review
+from payments.models import LookUp, Movement, Operation, Payer, Payment, Refund, Review
 from payments.queries.page import AttemptView, CallView, MoneyStrip, PaymentPage
 from payments.queries.timeline import Line, Run
 from payments.states import MovementKind, ReviewState
@@ -81,13 +83,13 @@ def context_of(page: PaymentPage, *, sees_books: bool) -> dict[str, Any]:
 def _cells(money: MoneyStrip) -> list[Cell]:
     cells = [
         Cell("Asked", shown(money.asked)),
-        Cell("Held", shown(money.held), "at the gateway, not taken", _tone(money.held, "info")),
+        Cell("Held", shown(money.held), "" if money.held.is_zero else "not taken", _tone(money.held, "info")),
         Cell("Captured", shown(money.captured), "", _tone(money.captured, "good")),
         Cell("Refunded", shown(money.refunded), _on_its_way(money.on_its_way_back), _tone(money.refunded, "info")),
     ]
     cells += [Cell("Under review", shown(held), "booked, not counted", "bad") for held in money.under_review]
     if not money.under_review:
-        cells.append(Cell("Under review", Amount(0, money.asked.currency)))
+        cells.append(Cell("Under review", Amount(0, money.asked.currency), tone="zero"))
     return [*cells, Cell("Refundable", shown(money.refundable), "", _tone(money.refundable, "quiet"))]
 
 
@@ -117,8 +119,7 @@ def _step(page: PaymentPage, step: Any) -> Step:
 def _head_facts(payment: Payment) -> list[KeyValue]:
     payer, method = payment.payer, payment.method
     lines = [
-        KeyValue("Payment", Link(payment.public_id, "", code=True)),
-        KeyValue("Payer", (payer.name or masked_email(payer.email)) if payer else None, _payer_hint(payment)),
+        KeyValue("Payer", masked_payer(payer) or None, _payer_hint(payer)),
         KeyValue("Method", str(method)),
         KeyValue("Capture", payment.capture_mode),
         KeyValue("Created", payment.created_at, _made_by(payment)),
@@ -137,11 +138,11 @@ def _head_facts(payment: Payment) -> list[KeyValue]:
     return lines
 
 
-def _payer_hint(payment: Payment) -> str:
-    payer = payment.payer
+def _payer_hint(payer: Payer | None) -> str:
+    """What else is known, masked: enough to tell two payers apart."""
     if payer is None:
         return ""
-    parts = [masked_email(payer.email) if payer.email and payer.name else "", payer.external_id]
+    parts = [masked_email(payer.email) if payer.email and payer.name else "", payer.external_id if payer.name else ""]
     return " · ".join(part for part in parts if part)
 
 
@@ -207,16 +208,28 @@ def _failure(operation: Operation) -> str:
 
 
 def _phases(operation: Operation) -> list[KeyValue]:
+    """Moments of one call lie within seconds: the clock's time says more than a distance, and the gap most."""
+    by = f"by {operation.requested_by}" if operation.requested_by else ""
     lines = [
-        KeyValue("Planned", operation.planned_at, operation.requested_by and f"by {operation.requested_by}"),
-        KeyValue("Sent", operation.sent_at),
-        KeyValue("First byte before", operation.send_before),
-        KeyValue("Done before", operation.done_before),
-        KeyValue("Ended", operation.ended_at),
+        KeyValue("Planned", _clock(operation.planned_at), by),
+        KeyValue("Sent", _clock(operation.sent_at)),
+        KeyValue("First byte before", _clock(operation.send_before)),
+        KeyValue("Done before", _clock(operation.done_before)),
+        KeyValue("Ended", _clock(operation.ended_at), _took(operation)),
     ]
     if operation.next_check_at is not None:
         lines.append(KeyValue("Next step", operation.next_check_at))
     return lines
+
+
+def _clock(at: datetime | None) -> str | None:
+    return f"{at:%d %b %H:%M:%S}" if at else None
+
+
+def _took(operation: Operation) -> str:
+    if operation.sent_at is None or operation.ended_at is None:
+        return ""
+    return f"after {(operation.ended_at - operation.sent_at).total_seconds():.1f} s"
 
 
 _LOOK_UP_CHIPS = {

@@ -88,7 +88,7 @@ class PaymentForm(CommandForm):
     capture = forms.ChoiceField(
         choices=[("automatic", "Take the money at once"), ("manual", "Only hold it; capture later")], label="Capture"
     )
-    gateway = forms.ChoiceField(required=False, help_text="Left open, routing chooses.")
+    gateway = forms.ChoiceField(required=False)
     payer_email = forms.EmailField(label="Payer's e-mail", required=False, max_length=254)
     payer_name = forms.CharField(label="Payer's name", required=False, max_length=200)
     allow_another = forms.BooleanField(
@@ -102,9 +102,7 @@ class PaymentForm(CommandForm):
         codes = [*_COMMON_CURRENCIES, *sorted(set(MINOR_DIGITS) - set(_COMMON_CURRENCIES))]
         self.fields["currency"] = forms.ChoiceField(choices=[(code, code) for code in codes])
         accounts = GatewayAccount.objects.filter(enabled=True).values_list("slug", "name")
-        self.fields["gateway"] = forms.ChoiceField(
-            choices=[("", "Routing chooses"), *accounts], required=False, help_text=self.fields["gateway"].help_text
-        )
+        self.fields["gateway"] = forms.ChoiceField(choices=[("", "Routing chooses"), *accounts], required=False)
         if settings.DEMO:
             self.fields["token"] = forms.ChoiceField(
                 choices=DEMO_TOKENS, label="Demo card", help_text="Each behaves as its name says at the simulator."

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from console.moments import distance_in_words
 from payments.models import Operation, Review, Transition
 from payments.queries.explanation_waiting import CALL_WORDS, Waiting, waitings
 from payments.queries.page_rows import PaymentRows
-from payments.states import FailureClass, OperationKind, OperationState, PaymentState, Source
+from payments.states import PAID_STATES, FailureClass, OperationKind, OperationState, PaymentState, Source
 
 _MOST_REASONS = 3
+_PAID = PAID_STATES | {PaymentState.PARTIALLY_PAID, PaymentState.REFUNDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,22 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The first three of the five lines: Now, Because, Waiting for. What one can do is in `page_steps`."""
+    """The first three of the five lines: Now, Because, Waiting for. What one can do is in `page_steps`.
+
+    `afterwards` says what a payment that waits for nothing would still react to.
+    """
 
     now: str
     because: tuple[Reason, ...]
     waiting: tuple[Waiting, ...]
+    afterwards: str
 
 
 def explain(rows: PaymentRows, now: datetime) -> Explanation:
     """Say where the payment stands, which facts decided that, and whom it waits for."""
-    return Explanation(" ".join(_now(rows, now)), _because(rows)[:_MOST_REASONS], waitings(rows, now))
+    return Explanation(
+        " ".join(_now(rows, now)), _because(rows)[:_MOST_REASONS], waitings(rows, now), _afterwards(rows, now)
+    )
 
 
 # --- Now --------------------------------------------------------------------------------------------------------------
@@ -53,7 +60,7 @@ def _now(rows: PaymentRows, now: datetime) -> list[str]:
     }:
         sentences.append("Cancelling has been asked; it happens as soon as the gateway has provably let go.")
     sentences += [
-        f"{money} more is booked but not counted here until a review says what it is for."
+        f"{'More' if rows.payment.state in _PAID else 'Yet'} money came: {money} is booked, and a review says what it is for."
         for money in rows.under_review
         if money.is_positive
     ]
@@ -131,10 +138,40 @@ _STATE_SENTENCES: dict[PaymentState, Callable[[PaymentRows, datetime], str]] = {
     PaymentState.RECONCILED: lambda r, _: f"Paid, settled and reconciled: every movement is matched.{_back(r)}",
     PaymentState.FAILED: lambda r, _: _failed(r),
     PaymentState.EXPIRED: lambda r, _: _expired(r),
-    PaymentState.CANCELLED: lambda r, _: "Cancelled: nothing was taken for it, and that was proven.",
+    PaymentState.CANCELLED: lambda r, _: (
+        "Cancelled" + ("." if r.under_review else ": nothing was taken, and that is proven.")
+    ),
     PaymentState.REFUNDED: lambda r, _: f"Refunded: all of the {r.captured} that was captured has gone back.",
     PaymentState.CHARGED_BACK: lambda r, _: "Lost: the payer's bank took the money back after a dispute.",
 }
+
+
+def _afterwards(rows: PaymentRows, now: datetime) -> str:
+    """Nothing is due; this is what the gateway's word would still change."""
+    gateway = gateway_name(rows)
+    match rows.payment.state:
+        case PaymentState.CAPTURED:
+            return f"Nothing is due. It becomes settled by itself when {gateway} closes the batch it stands in."
+        case PaymentState.SETTLED:
+            return "Nothing is due."
+        case PaymentState.FAILED:
+            return f"Nothing is due. A success that {gateway} reported late would still be applied, and marked."
+        case PaymentState.EXPIRED:
+            return _after_expiry(rows, now)
+        case PaymentState.CANCELLED | PaymentState.REFUNDED:
+            return "Nothing is due. Money that still came would be booked on suspense, and a review opened."
+        case _:
+            return "Nothing is due."
+
+
+def _after_expiry(rows: PaymentRows, now: datetime) -> str:
+    seconds = rows.account.grace_seconds if rows.account else 0
+    ends = rows.payment.expires_at + timedelta(seconds=seconds)
+    if ends > now:
+        return (
+            f"Nothing is due. Money that comes by {ends:%d %b %H:%M} UTC still pays it; later money goes to a review."
+        )
+    return "Nothing is due. Money that still came would be booked on suspense, and a review opened."
 
 
 # --- Because ----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from django.contrib.auth.models import Group
-from django.db.models import BinaryField, BooleanField, Case, ExpressionWrapper, F, Max, OuterRef, Q, Subquery, Sum, When
+from django.db.models import (
+    BinaryField,
+    BooleanField,
+    Case,
+    ExpressionWrapper,
+    F,
+    Max,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+    When,
+)
 from django.db.models.functions import Coalesce, Length
 
 from ledger.money import Money

@@ -98,5 +98,5 @@ _STEPS: tuple[tuple[str, str, str, str, _Refusal], ...] = (
     ("ask", "Ask the gateway now", "ask_gateway", "Looks it up and records what it says. Moves no money.", ask_refusal),
     ("capture", "Capture…", "capture_payment", "Takes the held money, or a part of it.", capture_refusal),
     ("refund", "Refund…", "refund_payment", "Gives captured money back, or a part of it.", refund_refusal),
-    ("cancel", "Cancel…", "cancel_payment", "Lets go; the hold is released first.", cancel_refusal),
+    ("cancel", "Cancel…", "cancel_payment", "Ends it once nothing is held or taken, provably.", cancel_refusal),
 )

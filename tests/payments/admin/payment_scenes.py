@@ -10,7 +10,7 @@ import pytest
 
 from ledger.money import Money
 from payments.facts import Fact, FactKind
-from payments.models import LookUp, Operation, Payment
+from payments.models import InboundEvent, LookUp, Operation, Payment
 from payments.services import execution
 from payments.services.actors import SYSTEM
 from payments.services.commands import cancel_payment, capture_payment
@@ -39,7 +39,7 @@ def checked(now: datetime, **fields: object) -> Payment:
     record_fact_about(
         payment, Fact(FactKind.CHECKS_PASSED, Source.SERVICE, now, message="Everything is in order."), now
     )
-    return payment
+    return fresh(payment)
 
 
 def planned(now: datetime, **fields: object) -> Payment:
@@ -298,9 +298,17 @@ def tell(payment: Payment, fact: Fact, at: datetime, look_up_id: int | None = No
     return record_fact(_identified(payment, fact), account_id=operation.gateway_account_id, cause=cause, now=at)
 
 
-def told(payment: Payment, fact: Fact, at: datetime) -> Recorded:
+def told(payment: Payment, fact: Fact, at: datetime, *, event_id: int | None = None) -> Recorded:
     """Something the gateway says by itself."""
-    return record_fact(_identified(payment, fact), account_id=nmi_account().pk, cause=Cause(), now=at)
+    cause = Cause(event_id=event_id)
+    return record_fact(_identified(payment, fact), account_id=nmi_account().pk, cause=cause, now=at)
+
+
+def told_by_webhook(payment: Payment, body: bytes, at: datetime) -> InboundEvent:
+    """The capture told again, by an event with this body."""
+    event = InboundEvent.objects.create(gateway_account=nmi_account(), event_key=f"e-{at}", body=body, received_at=at)
+    told(payment, replace(money(FactKind.CAPTURE, at), source=Source.WEBHOOK), at, event_id=event.pk)
+    return event
 
 
 def _identified(payment: Payment, fact: Fact) -> Fact:

@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from typing import Any
+
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from config.services import make_staff
-from tests.payments.admin.payment_scenes import SCENES, set_credentials
+from payments.facts import FactKind
+from payments.models import Payment, Transition
+from payments.queries.page_rows import MOST_FACTS, page_version, read_payment
+from payments.queries.page_steps import steps_of
+from payments.services.commands import preview_cancel, preview_capture, preview_refund
+from payments.states import Source
+from tests.payments.admin.payment_scenes import (
+    SCENES,
+    captured,
+    gateway_id,
+    money,
+    set_credentials,
+    told,
+    told_by_webhook,
+    unknown,
+)
 
 pytestmark = pytest.mark.django_db
+LIST = "/admin/payments/payment/"
+EVERY_RIGHT = frozenset(
+    f"payments.{name}" for name in ("ask_gateway", "capture_payment", "cancel_payment", "refund_payment")
+)
 
 
 @pytest.fixture(autouse=True)
-def _demo(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.DEMO = True  # type: ignore[attr-defined]
+def _demo(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DEMO = True
     set_credentials(monkeypatch)
 
 
@@ -24,13 +49,199 @@ def signed_in(role: str) -> Client:
     return client
 
 
+def text_of(answer: Any) -> str:
+    """The page's words without its markup."""
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.content.decode()).split())
+
+
 @pytest.mark.parametrize("scene", SCENES)
 def test_the_page_renders_in_every_situation(scene: str) -> None:
     payment = SCENES[scene](timezone.now())
 
-    answer = signed_in("operator").get(f"/admin/payments/payment/{payment.public_id}/")
+    answer = signed_in("operator").get(f"{LIST}{payment.public_id}/")
 
     assert answer.status_code == 200
-    text = answer.content.decode()
-    assert "Waiting for" in text
-    assert payment.reference in text
+    text = text_of(answer)
+    for heading in ("Now", "Because", "Waiting for", "You can", "You cannot", "What happened", payment.reference):
+        assert heading in text
+
+
+@pytest.mark.parametrize("role", ["support", "finance", "auditor", "admin"])
+def test_every_role_that_may_look_sees_the_page(role: str) -> None:
+    payment = captured(timezone.now())
+
+    answer = signed_in(role).get(f"{LIST}{payment.public_id}/")
+
+    assert answer.status_code == 200
+    assert ("Journal entries" in text_of(answer)) == (role != "support")
+
+
+def test_a_payment_of_nobody_is_not_found() -> None:
+    client = signed_in("operator")
+
+    answers = [client.get(f"{LIST}pay_nothere/{end}") for end in ("", "fresh/", "refund/")]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+
+
+def test_what_one_cannot_do_says_who_could() -> None:
+    payment = captured(timezone.now())
+
+    text = text_of(signed_in("auditor").get(f"{LIST}{payment.public_id}/"))
+
+    assert "Refund… Your roles do not allow it. Finance or operator could." in text
+    assert "Capture… The payment is captured: only an authorised one can be captured." in text
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_the_page_allows_exactly_what_the_services_allow(scene: str) -> None:
+    payment = SCENES[scene](timezone.now())
+    blocked = {step.name: step.blocked_by for step in steps_of(read_payment(payment), EVERY_RIGHT)}
+
+    said = {
+        "capture": preview_capture(payment.public_id).refused,
+        "refund": preview_refund(payment.public_id).refused,
+        "cancel": preview_cancel(payment.public_id).refused,
+    }
+
+    if payment.cancel_requested_at is not None and not said["cancel"]:
+        assert "asked already" in blocked.pop("cancel")  # the service takes it again and changes nothing
+        said.pop("cancel")
+    assert {name: bool(blocked[name]) for name in said} == {name: bool(refused) for name, refused in said.items()}
+
+
+def test_a_page_costs_the_same_however_much_happened() -> None:
+    client = signed_in("operator")
+    payment = captured(timezone.now())
+    address = f"{LIST}{payment.public_id}/"
+    client.get(address)
+    with CaptureQueriesContext(connection) as few:
+        client.get(address)
+    now = timezone.now()
+    for number in range(30):
+        told(payment, replace(money(FactKind.CAPTURE, now), source=Source.WEBHOOK, gateway_id=f"5{number}"), now)
+
+    with CaptureQueriesContext(connection) as many:
+        text = text_of(client.get(address))
+
+    assert len(many) == len(few) <= 26
+    assert text.count("needs a person") == 1
+    assert "3,750.00 USD" in text
+
+
+def test_a_long_story_shows_its_newest_facts_and_folds_what_had_no_effect() -> None:
+    payment = captured(timezone.now())
+    first = payment.transitions.order_by("-id")[0]
+    Transition.objects.bulk_create(
+        Transition(
+            payment=payment, at=first.at, occurred_at=first.at, fact="capture", source="webhook", verdict="no_op",
+            because=f"Known already, {number}.", inputs={}, before={}, after={},
+        )
+        for number in range(MOST_FACTS + 50)
+    )  # fmt: skip
+
+    text = text_of(signed_in("operator").get(f"{LIST}{payment.public_id}/"))
+
+    assert f"The newest {MOST_FACTS} facts" in text
+    assert f"{MOST_FACTS} facts without effect" in text
+    assert f"Known already, {MOST_FACTS + 49}." in text
+
+
+class TestEvidence:
+    def test_the_raw_webhook_is_shown_without_its_secrets(self) -> None:
+        payment = captured(timezone.now())
+        body = (
+            b'{"event_body": {"security_key": "sk_very_secret", "card": {"cc_number": "4111111111111111"}, '
+            b'"order_id": "visible-id"}}'
+        )
+        event = told_by_webhook(payment, body, timezone.now())
+
+        page = signed_in("operator").get(f"{LIST}{payment.public_id}/").content.decode()
+
+        assert "visible-id" in page
+        assert event.public_id in page
+        assert "sk_very_secret" not in page
+        assert "4111111111111111" not in page
+
+    def test_a_huge_webhook_stays_in_the_inbox(self) -> None:
+        payment = captured(timezone.now())
+        told_by_webhook(payment, b"x" * 50_000, timezone.now())
+
+        page = signed_in("operator").get(f"{LIST}{payment.public_id}/").content.decode()
+
+        assert "too large for this page" in page
+        assert "x" * 1000 not in page
+
+    def test_texts_from_outside_are_written_as_text(self) -> None:
+        payment = SCENES["declined"](timezone.now(), reference="<script>alert(1)</script>")
+
+        page = signed_in("operator").get(f"{LIST}{payment.public_id}/").content.decode()
+
+        assert "<script>alert(1)" not in page
+        assert "&lt;script&gt;alert(1)" in page
+
+    def test_the_payer_is_masked(self) -> None:
+        payment = captured(timezone.now())
+
+        page = signed_in("support").get(f"{LIST}{payment.public_id}/").content.decode()
+
+        assert "Ada L." in page
+        assert "A•••@Example.com" in page
+        assert "Lovelace" not in page
+        assert "Ada@Example.com" not in page
+
+
+class TestFreshness:
+    def test_a_page_that_is_still_right_is_left_alone(self) -> None:
+        payment = unknown(timezone.now())
+
+        answer = signed_in("support").get(f"{LIST}{payment.public_id}/fresh/?seen={page_version(payment.public_id)}")
+
+        assert (answer.status_code, answer.content) == (204, b"")
+
+    @pytest.mark.parametrize("change", ["fact", "look-up"])
+    def test_news_is_offered_and_not_forced(self, change: str) -> None:
+        payment = unknown(timezone.now())
+        seen = page_version(payment.public_id)
+        if change == "fact":
+            told(payment, money(FactKind.CAPTURE, timezone.now()), timezone.now())
+        else:
+            payment.operations.get().look_ups.create(
+                asked_at=timezone.now(), method="by our reference", result="absent"
+            )
+
+        answer = signed_in("support").get(f"{LIST}{payment.public_id}/fresh/?seen={seen}")
+
+        assert answer.status_code == 200
+        assert "There is news about this payment." in text_of(answer)
+        assert f'href="{LIST}{payment.public_id}/"' in answer.content.decode()
+
+    def test_asking_costs_one_query_beside_the_session(self) -> None:
+        client = signed_in("support")
+        payment = unknown(timezone.now())
+        address = f"{LIST}{payment.public_id}/fresh/?seen={page_version(payment.public_id)}"
+        client.get(address)
+
+        with CaptureQueriesContext(connection) as queries:
+            client.get(address)
+
+        assert len([query for query in queries if "payments_" in query["sql"] and "auth_" not in query["sql"]]) == 1
+
+    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+    def test_it_only_answers_to_looking(self, method: str) -> None:
+        payment = unknown(timezone.now())
+
+        assert getattr(signed_in("operator"), method)(f"{LIST}{payment.public_id}/fresh/").status_code == 405
+
+
+def test_looking_writes_nothing() -> None:
+    payment = SCENES["looked_up"](timezone.now())
+    client = signed_in("operator")
+    before = (page_version(payment.public_id), Payment.objects.values_list("updated_at", flat=True).get(pk=payment.pk))
+
+    for end in ("", "fresh/", "capture/", "cancel/", "refund/"):
+        client.get(f"{LIST}{payment.public_id}/{end}")
+
+    after = (page_version(payment.public_id), Payment.objects.values_list("updated_at", flat=True).get(pk=payment.pk))
+    assert after == before
+    assert gateway_id(payment)

@@ -1,0 +1,204 @@
+"""Does the page say in plain words where a payment stands, why, and what happens next? Exact sentences for each situation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from payments.models import GatewayAccount, Operation
+from payments.queries.explanation import Explanation, explain
+from payments.queries.page_rows import read_payment
+from tests.payments.admin.payment_scenes import SCENES, set_credentials
+from tests.payments.factories import nmi_account
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_credentials(monkeypatch)
+
+
+def explained(scene: str, *, after: timedelta = timedelta(minutes=7)) -> Explanation:
+    """The scene made at noon, explained seven minutes later."""
+    return explain(read_payment(SCENES[scene](NOON)), NOON + after)
+
+
+@pytest.mark.parametrize(
+    ("scene", "now"),
+    [
+        ("stored", "Stored. Nothing has been checked or sent yet."),
+        ("checked", "Checked and in order. No gateway has been asked yet."),
+        ("planned", "NMI is about to be asked for 125.00 USD. Nothing has been sent yet."),
+        ("sent", "NMI has been asked for 125.00 USD. Its answer is not here yet."),
+        ("unknown", "It is not known whether NMI took 125.00 USD. Nobody charges again until it is."),
+        ("authorised", "NMI holds 125.00 USD for us until 09 Mar 2026 12:00 UTC (in 6 days); nothing has been taken."),
+        (
+            "cancel_asked",
+            "NMI holds 125.00 USD for us until 09 Mar 2026 12:00 UTC (in 6 days); nothing has been taken. "
+            "Cancelling has been asked; it happens as soon as the gateway has provably let go.",
+        ),
+        (
+            "capture_open",
+            "NMI holds 125.00 USD for us until 09 Mar 2026 12:00 UTC (in 6 days); nothing has been taken. "
+            "A capture of 125.00 USD is planned.",
+        ),
+        ("captured", "Paid: NMI took 125.00 USD."),
+        ("late", "Paid late, after it had been given up: NMI took 125.00 USD."),
+        ("settled", "Paid and settled: 125.00 USD stands in a closed batch of NMI."),
+        ("refund_waits", "Paid: NMI took 125.00 USD. 25.00 USD is on its way back to the payer."),
+        ("part_refunded", "Paid and settled: 125.00 USD stands in a closed batch of NMI. 25.00 USD of it has gone back."),
+        ("refunded", "Refunded: all of the 125.00 USD that was captured has gone back."),
+        ("declined", "Not paid: NMI declined it (insufficient funds). Nothing was taken."),
+        ("absent", "Not paid: the sale never happened at NMI."),
+        ("no_route", "Not paid: no gateway could be asked."),
+        ("expired", "Not paid: its window closed with nothing open."),
+        ("cancelled", "Cancelled: nothing was taken, and that is proven."),
+        (
+            "captured_after_cancel",
+            "Cancelled. Yet money came: 125.00 USD is booked, and a review says what it is for.",
+        ),
+    ],
+)  # fmt: skip
+def test_now(scene: str, now: str) -> None:
+    assert explained(scene).now == now
+
+
+def test_an_unanswered_sale_says_what_may_have_happened_and_links_to_its_evidence() -> None:
+    because = explained("unknown").because
+
+    assert because[0].text == (
+        "NMI did not answer the sale within 30 s. It may have been processed; only the gateway can tell."
+    )
+    assert because[0].anchor.startswith("fact-")
+    assert because[0].at == NOON + timedelta(seconds=30)
+
+
+def test_an_answer_nobody_can_read_is_told_apart_from_silence() -> None:
+    payment = SCENES["unknown"](NOON)
+    Operation.objects.filter(payment=payment).update(message="the body is no answer of NMI")
+
+    because = explain(read_payment(payment), NOON).because
+
+    assert because[0].text == (
+        "NMI gave no usable answer to the sale: the body is no answer of NMI. "
+        "It may have been processed; only the gateway can tell."
+    )
+
+
+def test_the_proof_of_absence_says_how_far_it_is_and_when_it_can_be_complete() -> None:
+    (waiting,) = explained("looked_up").waiting
+
+    assert waiting.whom == "a look-up at NMI"
+    assert waiting.until == NOON + timedelta(minutes=8)
+    assert not waiting.overdue
+    assert waiting.then == (
+        "NMI is asked again what became of the sale. Found: its outcome is recorded. "
+        "Proven absent: nothing was taken, and the payment fails."
+    )
+    assert waiting.progress == (
+        "3 of at least 5 answered look-ups without a trace. Absence is proven at the earliest 12:15 (in 8 min). "
+        "1 look-up got no answer and proves nothing. "
+        "After 20 answered look-ups without a conclusion a review opens."
+    )
+
+
+def test_once_the_time_is_over_the_next_look_up_can_prove_absence() -> None:
+    payment = SCENES["looked_up"](NOON)
+    Operation.objects.filter(payment=payment).update(look_ups_answered=5, look_ups_unanswered=0)
+
+    (waiting,) = explain(read_payment(payment), NOON + timedelta(minutes=20)).waiting
+
+    assert waiting.progress.startswith(
+        "5 of at least 5 answered look-ups without a trace. "
+        "The waiting time is over: the next answered look-up can prove absence."
+    )
+    assert waiting.overdue
+
+
+def test_a_stricter_account_moves_the_proof() -> None:
+    payment = SCENES["looked_up"](NOON)
+    GatewayAccount.objects.filter(pk=nmi_account().pk).update(absence_look_ups=8, absence_seconds=3600)
+
+    (waiting,) = explain(read_payment(payment), NOON + timedelta(minutes=7)).waiting
+
+    assert waiting.progress.startswith("3 of at least 8")
+    assert "at the earliest 13:00 (in 53 min)" in waiting.progress
+
+
+def test_a_call_under_way_waits_for_its_answer_and_then_counts_as_unknown() -> None:
+    (waiting,) = explained("sent", after=timedelta(seconds=5)).waiting
+
+    assert (waiting.whom, waiting.since, waiting.until) == (
+        "NMI to answer the sale", NOON, NOON + timedelta(seconds=30),
+    )  # fmt: skip
+    assert waiting.then == (
+        "Without an answer the outcome counts as unknown, and NMI is looked up. Nothing is sent again."
+    )
+
+
+def test_a_hold_waits_for_the_merchant_and_warns_a_day_before_it_ends() -> None:
+    (waiting,) = explained("authorised").waiting
+
+    assert waiting.whom == "the merchant to capture or cancel"
+    assert waiting.until == NOON + timedelta(days=7)
+    assert waiting.then == (
+        "At 08 Mar 12:00 (in 5 days) a review opens for an operator. "
+        "When the hold ends, NMI is asked whether the hold still lives."
+    )
+
+
+def test_a_refund_that_waits_for_its_batch_says_when_somebody_is_called() -> None:
+    (waiting,) = explained("refund_waits").waiting
+
+    assert waiting.whom == "the gateway's next settlement batch"
+    assert waiting.until == NOON + timedelta(hours=1)
+    assert "At 04 Mar 12:00 (in 47 h) a review opens if it has not." in waiting.then
+
+
+def test_money_after_a_cancellation_waits_for_a_person_and_says_why() -> None:
+    explanation = explained("captured_after_cancel")
+
+    assert explanation.because[0].text.startswith("The gateway captured money for a cancelled payment. Review rev_")
+    assert explanation.because[0].anchor.startswith("rev_")
+    assert [waiting.whom for waiting in explanation.waiting] == ["an operator to decide the review"]
+    assert "Nothing happens by itself" in explanation.waiting[0].then
+
+
+def test_exhausted_look_ups_show_the_question_and_the_review() -> None:
+    because = explained("exhausted").because
+
+    assert [reason.anchor.split("-")[0].split("_")[0] for reason in because[:2]] == ["fact", "rev"]
+    assert len(because) <= 3
+
+
+def test_a_decline_names_the_gateways_code() -> None:
+    assert explained("declined").because[0].text == ("Nothing was taken: Insufficient funds. NMI answered code 202.")
+
+
+@pytest.mark.parametrize(
+    ("scene", "afterwards"),
+    [
+        ("captured", "Nothing is due. It becomes settled by itself when NMI closes the batch it stands in."),
+        ("declined", "Nothing is due. A success that NMI reported late would still be applied, and marked."),
+        ("cancelled", "Nothing is due. Money that still came would be booked on suspense, and a review opened."),
+    ],
+)
+def test_a_payment_that_waits_for_nothing_says_what_would_still_change_it(scene: str, afterwards: str) -> None:
+    explanation = explained(scene)
+
+    assert explanation.waiting == ()
+    assert explanation.afterwards == afterwards
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_every_situation_has_a_reason_and_ends_its_sentences(scene: str) -> None:
+    payment = SCENES[scene](NOON)
+    explanation = explain(read_payment(payment), NOON + timedelta(minutes=1))
+
+    assert explanation.now.endswith(".")
+    assert len(explanation.because) <= 3
+    assert explanation.because or scene == "stored"
+    assert explanation.waiting or payment.next_check_at is None
