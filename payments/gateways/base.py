@@ -59,7 +59,7 @@ class WireRequest:
 
     method: str
     path: str
-    form: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)  # sealed, it holds the account's key
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from payments.models import InboundEvent, Incident, Operation, Payment, Refund, Review
 from payments.states import EventState, OperationState, ReviewState
 
-Sample = tuple[str, str, dict[str, str], float]
+Sample = tuple[str, str, dict[str, str], int]
 
 
 def waiting_rows() -> list[Sample]:
@@ -18,7 +18,7 @@ def waiting_rows() -> list[Sample]:
             "counterfoil_due_rows",
             "Rows whose next check is past.",
             {"table": name},
-            float(model._default_manager.filter(next_check_at__lte=Now()).count()),  # noqa: SLF001 - four models, one loop
+            model._default_manager.filter(next_check_at__lte=Now()).count(),  # noqa: SLF001 - four models, one loop
         )
         for name, model in tables.items()
     ]
@@ -31,8 +31,8 @@ def open_questions() -> list[Sample]:
     parked = InboundEvent.objects.filter(state__in=[EventState.PARKED, EventState.POISONED]).count()
     incidents = Incident.objects.filter(closed_at=None).count()
     return [
-        ("counterfoil_unknown_operations", "Calls whose outcome is being looked up.", {}, float(unknown)),
-        ("counterfoil_open_reviews", "Cases that wait for a person.", {}, float(reviews)),
-        ("counterfoil_parked_events", "Inbound events that wait, parked or poisoned.", {}, float(parked)),
-        ("counterfoil_open_incidents", "Gateways in trouble.", {}, float(incidents)),
+        ("counterfoil_unknown_operations", "Calls whose outcome is being looked up.", {}, unknown),
+        ("counterfoil_open_reviews", "Cases that wait for a person.", {}, reviews),
+        ("counterfoil_parked_events", "Inbound events that wait, parked or poisoned.", {}, parked),
+        ("counterfoil_open_incidents", "Gateways in trouble.", {}, incidents),
     ]

@@ -161,7 +161,8 @@ def _transaction_of(operation: Operation) -> str:
 
 
 def _method_of(operation: Operation) -> str:
-    return "by transaction id" if _transaction_of(operation) else "by our reference"
+    by_id = operation.kind != OperationKind.REFUND and operation.attempt.gateway_id
+    return "by transaction id" if by_id else "by our reference"
 
 
 def _ask(operation: Operation, clock: Clock) -> LookUpAnswer:
@@ -266,8 +267,8 @@ def _window(operation: Operation, account: GatewayAccount, clock: Clock) -> tupl
             answer = LookUpAnswer(answered=False, evidence={"error": str(error)[:200]})
         if not answer.answered or not answer.found:
             _keep(operation, answer, clock(), method=f"by window, page {page + 1}", asked_by="")
-        if not answer.answered:
-            return None
+        if not answer.answered or answer.evidence.get("unreadable"):
+            return None  # a line that nobody can read might be ours: nothing is proven
         if not answer.found:
             return tuple(facts)
         facts += answer.facts

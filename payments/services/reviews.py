@@ -5,33 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 
-from ledger.money import Money
-from ledger.services import post_entries
-from payments.accounting import Booking, held_adopted, held_applied, held_to_wallet
 from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotFound
 from payments.facts import Fact, FactKind
 from payments.jobs import ADVANCE_PAYMENT, enqueue
-from payments.models import Attempt, GatewayAccount, Movement, Payment, Review
+from payments.models import Review
 from payments.services.actors import Actor
 from payments.services.calls import Clock
-from payments.services.case import Case, lock_payment, snapshot_of
+from payments.services.case import lock_payment, snapshot_of
 from payments.services.clocks import set_payment_clock
 from payments.services.dispositions import CHOICES, Choice, refusal_of
-from payments.services.execution import start_attempt
-from payments.services.operations import plan_operation
 from payments.services.recording import Cause, apply_fact
-from payments.services.refunds import reserve
 from payments.services.resolution import ask_about
+from payments.services.review_effects import EFFECTS, Decided
 from payments.states import (
-    PAID_STATES,
-    Certainty,
-    FailureClass,
-    MovementKind,
-    OperationKind,
-    OperationState,
-    PaymentState,
     ReviewState,
     Source,
 )
@@ -175,25 +163,6 @@ def decide_review(  # noqa: PLR0913 - a decision has this many parts
         return review
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """One decision on its way through its transaction."""
-
-    case: Case | None
-    review: Review
-    choice: Choice
-    reason: str
-    note: str
-    actor: Actor
-    now: datetime
-    target_payment: str
-    until: datetime | None
-
-    @property
-    def source_key(self) -> str:
-        return f"review:{self.review.public_id}:{self.review.version}:{self.choice.code}"
-
-
 def _guard(review: Review, choice: Choice, version: int, now: datetime) -> None:
     if review.version != version or review.state != ReviewState.OPEN:
         who = review.decided_by.get_username() if review.decided_by else "The gateway's word"
@@ -220,7 +189,7 @@ def _carry_out(d: Decided) -> None:
     d.review.save()
     if d.case is not None:
         d.case.reviews = [r for r in d.case.reviews if r.pk != d.review.pk]
-    _EFFECTS[d.choice.code](d)
+    EFFECTS[d.choice.code](d)
     _set_clock(d)
 
 
@@ -248,192 +217,3 @@ def _hold_until(d: Decided) -> None:
     d.review.note = f"{d.review.note}\n{d.actor.label}: {d.note}".strip()
     d.review.reason, d.review.version = d.reason, d.review.version + 1
     d.review.save()
-
-
-def _booking(d: Decided, subject: str) -> Booking:
-    return Booking(
-        source_key=d.source_key,
-        subject=subject,
-        description=f"review {d.review.public_id}: {d.choice.label}"[:200],
-        occurred_at=d.now,
-        gateway=_gateway(d.review).slug,
-        match_key=subject,
-        actor=d.actor.label,
-        held_on=d.review.held_on,
-    )
-
-
-def _gateway(review: Review) -> GatewayAccount:
-    return GatewayAccount.objects.get(pk=review.gateway_account_id)
-
-
-def _held(review: Review) -> Money:
-    assert review.held is not None
-    return review.held
-
-
-def _apply_here(d: Decided) -> None:
-    """The money pays this payment after all: it counts, and the payment is captured."""
-    assert d.case is not None and d.case.payment is not None
-    payment = d.case.payment
-    post_entries([held_applied(_held(d.review), _booking(d, payment.public_id))], now=d.now)
-    _count_money(d.review, payment, d.review.attempt)
-    if PaymentState(payment.state) not in PAID_STATES:
-        payment.mark_captured()
-        payment.late_success = True
-        payment.updated_at = d.now
-        payment.save()
-
-
-def _apply_to_other(d: Decided) -> None:
-    """The money pays another payment, which must be waiting for exactly that: unpaid, same currency and amount."""
-    target = _lock_target(d)
-    if d.case is not None:
-        _end_unpaid(d)
-    post_entries([held_applied(_held(d.review), _booking(d, target.public_id))], now=d.now)
-    _count_money(d.review, target, None)
-    case = lock_payment(target.pk)
-    fact = Fact(
-        FactKind.REVIEW_DECIDED,
-        Source.OPERATOR,
-        d.now,
-        money=d.review.held,
-        message=f"{d.review.held} of review {d.review.public_id} pays this payment. {d.note}"[:400],
-    )
-    cause = Cause(actor=d.actor.label, user_id=d.actor.user_id)
-    apply_fact(case, snapshot_of(case, fact), fact, cause, d.now)
-    assert case.payment is not None
-    case.payment.mark_captured()
-    case.payment.updated_at = d.now
-    set_payment_clock(case, d.now)
-    case.payment.save()
-
-
-def _lock_target(d: Decided) -> Payment:
-    """Locked by number order with the review's own payment already held: the target is never an older row under a lock."""
-    target = Payment.objects.filter(public_id=d.target_payment).first()
-    if target is None:
-        raise InvalidInput(f"There is no payment {d.target_payment!r}.", field="target_payment")
-    if target.pk == d.review.payment_id:
-        raise InvalidInput("That is the payment of this case: choose to apply it here.", field="target_payment")
-    try:
-        target = Payment.objects.select_for_update(nowait=True).get(pk=target.pk)
-    except OperationalError as error:
-        raise Conflict(f"{target.public_id} is being worked on right now. Try again in a moment.") from error
-    if target.state not in {PaymentState.FAILED, PaymentState.EXPIRED} or target.money != d.review.held:
-        raise InvalidInput(
-            f"{target.public_id} is {target.state} over {target.money}: it must be failed or expired over {d.review.held}.",
-            field="target_payment",
-        )
-    return target
-
-
-def _count_money(review: Review, payment: Payment, attempt: Attempt | None) -> None:
-    """The movements that the review held become part of the payment's amounts."""
-    movements = Movement.objects.filter(
-        gateway_account_id=review.gateway_account_id, gateway_id=review.gateway_id, kind=MovementKind.CAPTURE
-    )
-    movements.update(counts=True, payment=payment, **({"attempt": attempt} if attempt else {}))
-
-
-def _refund(d: Decided) -> None:
-    """The money goes back to the payer; the adapter picks void or refund."""
-    assert d.case is not None and d.review.attempt_id is not None
-    attempt = next(a for a in d.case.attempts if a.pk == d.review.attempt_id)
-    d.case.attempt, d.case.account = attempt, _gateway(d.review)
-    _end_unpaid(d)
-    reserve(
-        d.case,
-        attempt,
-        _held(d.review),
-        reason=f"{d.reason}: {d.note}"[:200],
-        actor=d.actor,
-        now=d.now,
-        review=d.review,
-    )
-
-
-def _end_unpaid(d: Decided) -> None:
-    """The money that should have paid goes elsewhere: a payment that waited for it fails."""
-    assert d.case is not None and d.case.payment is not None
-    if d.case.payment.state in {PaymentState.PENDING, PaymentState.AUTHORISED}:
-        d.case.payment.mark_failed()
-        d.case.payment.updated_at = d.now
-        d.case.payment.save()
-
-
-def _adopt(d: Decided) -> None:
-    """The gateway's amount stands: what it sent beyond our books comes out of sales."""
-    subject = d.case.payment.public_id if d.case and d.case.payment else d.review.public_id
-    post_entries([held_adopted(-_held(d.review), _booking(d, subject))], now=d.now)
-
-
-def _wallet(d: Decided) -> None:
-    """The money becomes the payer's balance with us."""
-    assert d.case is not None and d.case.payment is not None and d.case.payment.payer is not None
-    customer = d.case.payment.payer.fingerprint
-    _end_unpaid(d)
-    draft = held_to_wallet(_held(d.review), _booking(d, d.case.payment.public_id), customer=customer)
-    post_entries([draft], now=d.now)
-
-
-def _void_hold(d: Decided) -> None:
-    """Let a hold go that nobody needs."""
-    assert d.case is not None and d.review.attempt_id is not None
-    attempt = next(a for a in d.case.attempts if a.pk == d.review.attempt_id)
-    holds = d.case.of_transaction(d.review.gateway_id, MovementKind.AUTHORISATION)
-    money = next((m.money for m in holds if m.released_at is None), None)
-    if money is None:
-        raise NotAllowedNow("Nothing is held any more.")
-    plan_operation(d.case, attempt, OperationKind.VOID, money, now=d.now, requested_by=d.actor.label)
-
-
-def _send_again(d: Decided) -> None:
-    """A new attempt that the gateway shall not take for a duplicate."""
-    assert d.case is not None
-    start_attempt(d.case, d.now, repeat_on_purpose=True)
-
-
-def _give_up(d: Decided) -> None:
-    """Nothing was taken: the payment fails."""
-    assert d.case is not None and d.case.payment is not None
-    d.case.payment.mark_failed()
-    d.case.payment.updated_at = d.now
-    d.case.payment.save()
-
-
-def _absent(d: Decided) -> None:
-    """The person vouches, with note and evidence, that the call never happened."""
-    assert d.case is not None
-    operation = next(o for o in d.case.operations if o.pk == d.review.operation_id)
-    if operation.state != OperationState.UNKNOWN:
-        raise Conflict(f"The operation has {operation.state} meanwhile.")
-    d.case.operation = operation
-    fact = Fact(
-        FactKind.ABSENT,
-        Source.OPERATOR,
-        d.now,
-        certainty=Certainty.NOT_SENT,
-        failure_class=FailureClass.UNKNOWN,
-        message=f"{d.actor.label} vouches that it never happened",
-    )
-    cause = Cause(actor=d.actor.label, user_id=d.actor.user_id, operation_id=operation.pk)
-    apply_fact(d.case, snapshot_of(d.case, fact), fact, cause, d.now)
-
-
-def _noted(_d: Decided) -> None:
-    """Seen, nothing to do."""
-
-
-_EFFECTS = {
-    "apply_here": _apply_here,
-    "apply_to_other": _apply_to_other,
-    "refund": _refund,
-    "wallet": _wallet,
-    "adopt": _adopt,
-    "void_hold": _void_hold,
-    "send_again": _send_again,
-    "give_up": _give_up,
-    "never_happened": _absent,
-    "noted": _noted,
-}
