@@ -80,6 +80,11 @@ def link(value: Link) -> SafeString:
     return format_html('<a class="cf-link {}" href="{}">{}</a>', kind, value.url, value.text)
 
 
+def hint(text: str) -> SafeString:
+    """Show a word that steps back: what is absent, or goes without saying."""
+    return format_html('<span class="cf-hint">{}</span>', text)
+
+
 def shown(value: Shown, now: datetime) -> SafeString:
     """Show any value a facts line or a table cell may hold."""
     match value:

@@ -83,7 +83,7 @@ class AccountFilter(admin.SimpleListFilter):
 class AccountAdmin(LockedAdmin):
     """Accounts in use with their balances, in the order of the chart."""
 
-    list_display = ("account", "kept_for", "debit", "credit", "nature")
+    list_display = ("account", "kept_for", "currency", "debit", "credit", "nature")
     list_filter = (AccountFilter, "currency", "memo")
     exact_search = ("code", "gateway", "customer")
     list_title = "Accounts"
@@ -118,11 +118,11 @@ class AccountAdmin(LockedAdmin):
 
     @admin.display(description="Debit balance")
     def debit(self, account: Any) -> SafeString:
-        return _cell(account.balance, account.currency)
+        return _cell(account.balance, account.currency, zero=account.normal_side == Side.DEBIT.value)
 
     @admin.display(description="Credit balance")
     def credit(self, account: Any) -> SafeString:
-        return _cell(-account.balance, account.currency)
+        return _cell(-account.balance, account.currency, zero=account.normal_side == Side.CREDIT.value)
 
     @admin.display(description="")
     def nature(self, account: Account) -> SafeString:
@@ -130,10 +130,10 @@ class AccountAdmin(LockedAdmin):
 
     # -- one account: its statement ------------------------------------------------------------------------------------
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:
-        form = PeriodForm(request.GET)
-        given = form.cleaned_data if form.is_valid() else {}
-        end = given.get("booked_to") or _business_day(now)
-        start = given.get("booked_from") or min(end.replace(day=1), end)
+        asked = PeriodForm(request.GET)
+        given = asked.cleaned_data if asked.is_valid() else {}
+        end = given.get("booked_to") or max(_business_day(now), given.get("booked_from") or date.min)
+        start = given.get("booked_from") or end.replace(day=1)
         statement = queries.account_statement(obj.pk, start, end, limit=STATEMENT_PAGE, after=given.get("after"))
         assert statement is not None, "the row was just read, and accounts are never deleted"
         total = queries.balance(obj.ref)
@@ -142,7 +142,8 @@ class AccountAdmin(LockedAdmin):
             "intro": " · ".join(part for part in (kept_for(obj.ref), obj.currency) if part),
             "head_chip": _MEMO if obj.memo else None,
             "facts": _account_facts(obj, total),
-            "form": form,
+            "form": PeriodForm(initial={"booked_from": start, "booked_to": end}),
+            "mistakes": asked.errors,
             "period": {"booked_from": start.isoformat(), "booked_to": end.isoformat()},
             "statement": statement,
             "rows": [
@@ -161,15 +162,15 @@ class AccountAdmin(LockedAdmin):
         """Show every account's balance in its column, as of a day; memo accounts apart."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        form = AsOfForm(request.GET)
-        as_of = form.cleaned_data["booked_to"] if form.is_valid() else None
+        asked = AsOfForm(request.GET)
+        as_of = asked.cleaned_data["booked_to"] if asked.is_valid() else None
         trial = queries.trial_balance(as_of)
         context = {
             "title": "Trial balance",
             "intro": "Debits equal credits in every currency. Each number opens to the rows it is made of.",
             "head_chip": _balanced(trial),
-            "form": form,
-            "as_of": as_of,
+            "form": AsOfForm(initial={"booked_to": as_of}),
+            "mistakes": asked.errors,
             "currencies": list(_by_currency(trial.rows, trial.totals, as_of)),
             "memo": list(_by_currency(trial.memo_rows, trial.memo_totals, as_of)),
         }
@@ -214,8 +215,8 @@ class JournalEntryAdmin(LockedAdmin):
         return format_html('{} <span class="cf-hint">and others</span>', shown) if more else shown
 
     @admin.display(description="Booked on")
-    def booked(self, entry: JournalEntry) -> str:
-        return _day(entry.booked_on)
+    def booked(self, entry: JournalEntry) -> SafeString:
+        return format_html('<span class="bk-day">{}</span>', _day(entry.booked_on))
 
     @admin.display(description="Posted")
     def posted(self, entry: Any) -> SafeString:
@@ -223,7 +224,7 @@ class JournalEntryAdmin(LockedAdmin):
 
     @admin.display(description="Decided by")
     def by(self, entry: JournalEntry) -> SafeString:
-        return format_html("{}", entry.actor) if entry.actor else format_html('<span class="cf-hint">by rule</span>')
+        return format_html("{}", entry.actor) if entry.actor else display.hint("by rule")
 
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:
         (view,) = queries.entries_by_ids([obj.pk])
@@ -238,9 +239,10 @@ class JournalEntryAdmin(LockedAdmin):
         }
 
 
-def _cell(amount_minor: int, currency: str) -> SafeString:
-    """The amount if it stands on this side of the account, else nothing."""
-    return display.money(amount_minor, currency) if amount_minor > 0 else SafeString("")
+def _cell(amount_minor: int, currency: str, *, zero: bool) -> SafeString:
+    """The amount if it stands on this side of the account, else nothing; a balance of zero where it would grow."""
+    stands_here = amount_minor > 0 or (amount_minor == 0 and zero)
+    return display.money(amount_minor, currency) if stands_here else SafeString("")
 
 
 def _side(amount_minor: int) -> tuple[int, str]:

@@ -86,7 +86,7 @@ class GatewayAccountAdmin(LockedAdmin):
     def trouble(self, account: Any) -> SafeString:
         if account.trouble_words:
             return display.chip(Chip(account.trouble_words, Tone.WARN, "cloud_off"))
-        return format_html('<span class="cf-hint">none</span>')
+        return display.hint("none")
 
     # -- one account ---------------------------------------------------------------------------------------------------
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:

@@ -38,7 +38,7 @@ _REPLAY_COLUMNS = ("Fact", "Gateway's transaction", "Verdict", "Because", "What 
 class InboundEventAdmin(LockedAdmin):
     """Verified deliveries, the newest first."""
 
-    list_display = ("event", "state_shown", "event_type", "gateway", "received", "attempts", "became", "key")
+    list_display = ("event", "state_shown", "event_type", "gateway", "received", "attempts", "became")
     list_filter = ("state", "gateway_account")
     exact_search = ("public_id", "event_key")
     address_field = "public_id"
@@ -63,7 +63,10 @@ class InboundEventAdmin(LockedAdmin):
 
     @admin.display(description="Event")
     def event(self, event: InboundEvent) -> SafeString:
-        return format_html('<span class="cf-code">{}</span>', event.public_id)
+        return format_html(
+            '<span class="cf-code">{}</span><br><span class="cf-hint cf-code cf-key" title="{}">{}</span>',
+            event.public_id, event.event_key, event.event_key,
+        )  # fmt: skip
 
     @admin.display(description="State")
     def state_shown(self, event: InboundEvent) -> SafeString:
@@ -80,10 +83,6 @@ class InboundEventAdmin(LockedAdmin):
     @admin.display(description="What became of it")
     def became(self, event: InboundEvent) -> SafeString:
         return format_html('<span class="cf-became">{}</span>', event.error or event.outcome or "not worked on yet")
-
-    @admin.display(description="Event key")
-    def key(self, event: InboundEvent) -> SafeString:
-        return format_html('<span class="cf-code cf-key">{}</span>', event.event_key)
 
     # -- one event -----------------------------------------------------------------------------------------------------
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:

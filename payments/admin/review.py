@@ -30,6 +30,7 @@ from console.rights import holds_right
 from console.values import KeyValue, Outcome, Preview, Step
 from ledger.reports import ENTRY_COLUMNS
 from payments import errors
+from payments.admin.payment_forms import CommandForm
 from payments.models import Review
 from payments.queries import review_page as pages
 from payments.services import reviews
@@ -100,7 +101,7 @@ class KindFilter(admin.SimpleListFilter):
         return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
-class DecisionForm(forms.Form):
+class DecisionForm(CommandForm):
     """What every decision needs: a reason from the list, and a note in the person's own words."""
 
     reason = forms.ChoiceField(
@@ -133,6 +134,7 @@ class HoldForm(DecisionForm):
     field_order = ("until", "reason", "note")
 
 
+LABELS = {choice.code: choice.label for choice in CHOICES}
 FORMS: dict[str, type[DecisionForm]] = {"apply_to_other": OtherPaymentForm, "hold_until": HoldForm}
 
 
@@ -170,7 +172,7 @@ class ReviewAdmin(LockedAdmin):
     def held(self, review: Review) -> SafeString:
         held = pages.held_amount(review)
         if held is None:
-            return format_html('<span class="cf-hint">no money</span>')
+            return display.hint("no money")
         return format_html(
             '<span class="cf-held">{}<span class="cf-hint">{}</span></span>',
             display.money(held.amount_minor, held.currency), pages.held_place(review),
@@ -205,7 +207,7 @@ class ReviewAdmin(LockedAdmin):
 
     # -- one case ------------------------------------------------------------------------------------------------------
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:
-        page = pages.review_page(obj, now)
+        page = pages.review_page(obj, now, decision=LABELS.get(obj.decision, ""))
         may = holds_right(request.user, DECIDE)
         return {
             "title": pages.kind_words(obj.kind),

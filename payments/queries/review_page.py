@@ -14,7 +14,7 @@ from ledger.chart import CHART
 from ledger.queries import entries_for_subject, entry_by_source_key
 from ledger.reports import EntryTable, entry_table
 from payments.models import Movement, Payment, Refund, Review, Transition
-from payments.states import RefundState, ReviewKind, ReviewState
+from payments.states import RefundState, ReviewKind, ReviewState, Source
 
 K = ReviewKind
 QUESTIONS: dict[ReviewKind, tuple[str, str]] = {
@@ -88,6 +88,15 @@ _REFUND_TONES = {
     RefundState.RETURNED: (Tone.BAD, "undo"),
     RefundState.CANCELLED: (Tone.QUIET, "block"),
 }
+_SOURCES = {
+    Source.ANSWER: "the gateway's answer",
+    Source.WEBHOOK: "webhook",
+    Source.LOOK_UP: "look-up",
+    Source.CLOCK: "the clock",
+    Source.SERVICE: "our own service",
+    Source.OPERATOR: "a person",
+    Source.API: "the merchant's system",
+}
 _MOST_MOVEMENTS = 50
 
 
@@ -107,7 +116,7 @@ class ReviewPage:
     chip: Chip
 
 
-MOVEMENT_COLUMNS = ("Movement", "Kind", "Amount", "Happened", "We knew", "Counts for the payment", "Journal entry")
+MOVEMENT_COLUMNS = ("Movement", "Amount", "Happened", "Paid for it", "Journal entry")
 
 
 def kind_words(kind: str) -> str:
@@ -167,8 +176,8 @@ def last_word(public_id: str, otherwise: str) -> tuple[str, str, datetime | None
     return "New facts", f"changed the case: {otherwise}".rstrip("."), None
 
 
-def review_page(review: Review, now: datetime) -> ReviewPage:
-    """Build the page of one case out of its rows; `now` tells what is overdue."""
+def review_page(review: Review, now: datetime, *, decision: str = "") -> ReviewPage:
+    """Build the page of one case out of its rows; `now` tells what is overdue, `decision` what was decided in words."""
     movements = _movements(review)
     return ReviewPage(
         question=question_of(review.kind),
@@ -176,7 +185,7 @@ def review_page(review: Review, now: datetime) -> ReviewPage:
         money=_money(review),
         payment=_payment(review.payment, now) if review.payment else (),
         case=_case(review, now),
-        decided=_decided(review),
+        decided=_decided(review, decision),
         movements=tuple(_movement_cells(movement) for movement in movements),
         opened_by=_opened_by(review),
         entries=_entries(review, movements),
@@ -188,9 +197,12 @@ def _money(review: Review) -> tuple[KeyValue, ...]:
     if not review.held_on:
         return ()
     direction = "came in and waits" if review.held_minor >= 0 else "went out and is not explained"
+    waits = review.state == ReviewState.OPEN
     return (
-        KeyValue("Amount", held_amount(review), f"Money that {direction}; it is in the books already."),
-        KeyValue("Stands on", held_place(review)),
+        KeyValue(
+            "Amount", held_amount(review), f"Money that {direction}; it is in the books already." if waits else ""
+        ),
+        KeyValue("Stands on" if waits else "Stood on", held_place(review)),
         KeyValue("At", _gateway_link(review)),
         KeyValue("Gateway's transaction", Link(review.gateway_id, "", code=True) if review.gateway_id else None),
     )
@@ -226,13 +238,13 @@ def _case(review: Review, now: datetime) -> tuple[KeyValue, ...]:
     )
 
 
-def _decided(review: Review) -> tuple[KeyValue, ...]:
+def _decided(review: Review, decision: str) -> tuple[KeyValue, ...]:
     if review.state == ReviewState.OPEN:
         return ()
     if review.state == ReviewState.SETTLED:
         return (KeyValue("Settled", "A later fact of the gateway took the question away; nobody had to decide."),)
     return (
-        KeyValue("Decision", review.decision.replace("_", " ")),
+        KeyValue("Decision", decision or review.decision.replace("_", " ")),
         KeyValue("By", review.decided_by.get_username() if review.decided_by else None),
         KeyValue("When", review.decided_at),
         KeyValue("Reason", REASON_WORDS.get(review.reason, review.reason)),
@@ -265,12 +277,12 @@ def _movements(review: Review) -> list[Movement]:
 def _movement_cells(movement: Movement) -> tuple[Shown, ...]:
     entry = entry_by_source_key(movement.entry_source_key)
     return (
-        Link(movement.public_id, "", code=True),
-        movement.kind,
+        movement.get_kind_display(),
         Amount(movement.amount_minor, movement.currency),
         movement.occurred_at,
-        movement.posted_at,
-        Chip("yes", Tone.GOOD, "check") if movement.counts else Chip("no, under review", Tone.WARN, "pause"),
+        Chip("yes", Tone.GOOD, "check", "Part of the payment's amounts.")
+        if movement.counts
+        else Chip("no", Tone.QUIET, "pause", "Not part of the payment's amounts: the case holds it, or held it."),
         link_to(entry.public_id) if entry else None,
     )
 
@@ -291,7 +303,7 @@ def _fact(fact: Transition) -> TimelineItem:
     }
     return TimelineItem(
         at=fact.at,
-        title=f"{fact.fact.replace('_', ' ').capitalize()} by {fact.get_source_display()}",
+        title=f"{fact.fact.replace('_', ' ').capitalize()} by {_SOURCES[Source(fact.source)]}",
         cause=f"It says this happened at {fact.occurred_at:%d %b %Y %H:%M:%S} UTC." + _by_whom(fact),
         detail=fact.because,
         tone=Tone.WARN,
@@ -311,4 +323,5 @@ def _entries(review: Review, movements: list[Movement]) -> tuple[EntryTable, ...
     found = [entry_by_source_key(key) for key in keys if key]
     subjects = [] if review.payment else entries_for_subject(review.public_id)
     once = {entry.public_id: entry for entry in [*found, *subjects] if entry}
-    return tuple(entry_table(entry) for entry in sorted(once.values(), key=lambda entry: entry.id))
+    money = [entry for entry in once.values() if not all(line.ref.spec.memo for line in entry.lines)]
+    return tuple(entry_table(entry) for entry in sorted(money, key=lambda entry: entry.id))

@@ -209,6 +209,8 @@ def expected(address: Address, person: str, method: str) -> set[int]:
     """The answers that may be given: 302 leads the anonymous to the sign-in, 405 is a method nobody offers."""
     if person == NOBODY:
         return {302, 405}
+    if address.name == "index":
+        return {200}  # Django's home page shows itself to any method
     if address.name in PAGES:
         if method != "GET":
             return {403, 405}
@@ -242,12 +244,14 @@ class TestEveryAddress:
                 if not fine:
                     wrong.append(f"{method} {address.path} answered {status}")
                 may_write = method == "POST" and person in COMMANDS.get(address.name or "", frozenset())
+                if method in ("PUT", "PATCH"):
+                    continue  # answered like DELETE; one look at the tables after the three of them
                 if changed := written(before):
                     if not (may_write and address.name == "payments_payment_ask"):
                         wrong.append(f"{method} {address.path} wrote {', '.join(changed)}")
                     before = snapshot()
 
-        assert wrong == []
+        assert not wrong, "\n".join(wrong)
 
 
 @dataclass(frozen=True)
@@ -282,7 +286,7 @@ class TestARightThatWasTakenAway:
         )
         person, client = User.objects.get(username=deed.role), client_of(deed.role)
         form = client.get(f"{path}/").context["form"]
-        answers = {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
+        answers = {name: form[name].value() for name in form.fields if form[name].value() not in (None, "")}
         answers |= deed.answers
         shown = client.post(f"{path}/", {**answers, "step": "preview"})
         assert shown.status_code == 200, shown.context["form"].errors
@@ -306,8 +310,9 @@ def test_a_superuser_who_is_given_rights_by_hand_still_moves_no_money(world: Wor
 
     boss = User.objects.get(username=BOSS)
     boss.user_permissions.set(Permission.objects.all())
+    client = client_of(BOSS)
     before = snapshot()
 
-    status = ask(client_of(BOSS), "POST", f"/admin/payments/payment/{world.payment.public_id}/refund/")
+    status = ask(client, "POST", f"/admin/payments/payment/{world.payment.public_id}/refund/")
 
     assert (status, written(before)) == (403, [])
