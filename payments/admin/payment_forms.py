@@ -42,6 +42,17 @@ class CommandForm(forms.Form):
         self.add_error(name, _CARD)
 
 
+def _read_amount(text: str, currency: str) -> Money:
+    """The amount as typed. Raises: ValidationError naming what is wrong with it."""
+    try:
+        money = Money.parse(text.strip(), currency)
+    except MoneyError as error:
+        raise forms.ValidationError(str(error)) from error
+    if not money.is_positive:
+        raise forms.ValidationError("The amount must be more than zero.")
+    return money
+
+
 def _amount_field(label: str, help_text: str = "") -> forms.CharField:
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
     return forms.CharField(label=label, max_length=40, widget=widget, help_text=help_text)
@@ -53,13 +64,7 @@ class AmountForm(CommandForm):
     amount = _amount_field("Amount", "In the payment's currency, digits and at most one decimal point.")
 
     def clean_amount(self) -> Money:
-        try:
-            money = Money.parse(self.cleaned_data["amount"].strip(), self.initial["currency"])
-        except MoneyError as error:
-            raise forms.ValidationError(str(error)) from error
-        if not money.is_positive:
-            raise forms.ValidationError("The amount must be more than zero.")
-        return money
+        return _read_amount(self.cleaned_data["amount"], self.initial["currency"])
 
 
 class RefundForm(AmountForm):
@@ -112,7 +117,7 @@ class PaymentForm(CommandForm):
         cleaned = super().clean()
         if "amount" in cleaned and "currency" in cleaned and not self.has_error("amount"):
             try:
-                cleaned["money"] = Money.parse(cleaned["amount"].strip(), cleaned["currency"])
-            except MoneyError as error:
-                self.add_error("amount", str(error))
+                cleaned["money"] = _read_amount(cleaned["amount"], cleaned["currency"])
+            except forms.ValidationError as error:
+                self.add_error("amount", error)
         return cleaned
