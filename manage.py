@@ -2,18 +2,27 @@
 
 import os
 import sys
+from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
+
+from config import running
 
 
 def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if sys.argv[1:2] != ["up"]:
+        running.adopt(Path(os.environ.get("DATA_DIR") or Path(__file__).parent / ".data"))
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as refusal:
         sys.exit(f"{refusal}")  # one sentence naming the variable, not a traceback
+    except OperationalError as trouble:
+        first = str(trouble).strip().splitlines()[0]
+        sys.exit(f"The database does not answer: {first}. Is `make run` running here, or is DATABASE_URL right?")
 
 
 if __name__ == "__main__":

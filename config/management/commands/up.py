@@ -19,6 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from config import running
 from config.embedded import APP, OWNER, EmbeddedError, Postgres, Valkey
 from config.settings import env, env_bool, env_int
 from config.supervisor import (
@@ -92,6 +93,17 @@ class Command(BaseCommand):
         _make_folders(plan.data_dir)
         self._lock = exclusive_folder_lock(plan.data_dir)
         environment, owner_url = _start_stores(plan, supervisor)
+        with running.noted(plan.data_dir, environment):
+            self._serve(plan, supervisor, environment, owner_url, began)
+
+    def _serve(
+        self,
+        plan: Plan,
+        supervisor: Supervisor,
+        environment: dict[str, str],
+        owner_url: dict[str, str],
+        began: float,
+    ) -> None:
         log = plan.data_dir / "logs" / "prepare.log"
         run_to_end(_manage("prepare"), env={**environment, **owner_url}, cwd=settings.BASE_DIR, log=log)
         self._report("tables", time.monotonic() - began)
