@@ -24,9 +24,9 @@ def suspense_findings() -> list[Finding]:
         booked[row.ref.gateway, row.ref.currency] += -row.amount_minor
     reviewed: Counter[tuple[str, str]] = Counter()
     open_reviews = Review.objects.filter(state=ReviewState.OPEN, held_on=SUSPENSE)
-    rows = open_reviews.values("gateway_account__slug", "currency").annotate(held=Sum("held_minor")).order_by()
+    rows = open_reviews.values("gateway_account__slug", "currency").annotate(held_total=Sum("held_minor")).order_by()
     for row_ in rows:
-        reviewed[row_["gateway_account__slug"], row_["currency"]] += row_["held"]
+        reviewed[row_["gateway_account__slug"], row_["currency"]] += row_["held_total"]
     for key in sorted(set(booked) | set(reviewed)):
         if booked[key] != reviewed[key]:
             detail = f"suspense holds {booked[key]} minor units, open reviews explain {reviewed[key]}"
