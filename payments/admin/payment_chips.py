@@ -90,7 +90,7 @@ CANCEL_ASKED = Chip("cancel asked", Tone.INFO, "pending_actions", "It happens as
 
 def plain(state: str) -> str:
     """A state as people read it."""
-    return state.replace("_", " ")
+    return state.replace("_", " ").replace("lookup", "look-up")
 
 
 def payment_chip(payment: Payment) -> Chip:

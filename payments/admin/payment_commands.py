@@ -46,7 +46,8 @@ def describe_conflict(error: Exception) -> Told:
     """Who was quicker, and with what."""
     extra = error.extra if isinstance(error, PaymentsError) else {}
     at = parse_datetime(str(extra.get("at", "")))
-    return Told(str(extra.get("who") or "A new fact"), str(extra.get("what") or error), at)
+    who, what = str(extra.get("who") or "Somebody"), str(extra.get("what") or error)
+    return Told(f"{who[:1].upper()}{who[1:]}:", what.removesuffix("."), at)
 
 
 def _rows(payment: Payment) -> PaymentRows:

@@ -16,6 +16,7 @@ from payments.states import (
     OperationState,
     PaymentState,
     RefundState,
+    ReviewKind,
     Waits,
 )
 
@@ -30,7 +31,10 @@ CALL_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One thing waited for. `until` None: nothing happens by itself. `then` says what does; `progress` how far it is."""
+    """One thing waited for. `until` None: nothing happens by itself. `then` says what does; `progress` how far it is.
+
+    `until_word` stands before the moment: the next step comes then ("next"), or it ends then ("until", "due").
+    """
 
     whom: str
     since: datetime | None
@@ -39,6 +43,7 @@ class Waiting:
     progress: str = ""
     anchor: str = ""
     overdue: bool = False
+    until_word: str = "next"
 
 
 def waitings(rows: PaymentRows, now: datetime) -> tuple[Waiting, ...]:
@@ -93,7 +98,7 @@ def _merchant(rows: PaymentRows, now: datetime) -> Waiting:
         warning = until - timedelta(seconds=seconds)
         then = f"{_sentence(warning, now)} a review opens for an operator. When the hold ends, {then}"
     since = next((m.occurred_at for m in reversed(rows.movements) if m.released_at is None), None)
-    return _due("the merchant to capture or cancel", since, until, then, now)
+    return _due("the merchant to capture or cancel", since, until, then, now, until_word="until")
 
 
 def _sentence(at: datetime, now: datetime) -> str:
@@ -117,7 +122,7 @@ def _operation(rows: PaymentRows, operation: Operation, now: datetime) -> Waitin
         then = f"Without an answer the outcome counts as unknown, and {gateway} is looked up. Nothing is sent again."
         return _due(
             f"{gateway} to answer the {word}", operation.sent_at, operation.done_before, then, now,
-            anchor=operation.public_id,
+            anchor=operation.public_id, until_word="until",
         )  # fmt: skip
     then = (
         f"{gateway} is asked again what became of the {word}. Found: its outcome is recorded. {_if_absent(operation)}"
@@ -155,7 +160,8 @@ def look_up_progress(rows: PaymentRows, operation: Operation, now: datetime) -> 
         )
     if _still_working(rows.look_ups, operation):
         parts.append("The gateway itself says that it is still working on it.")
-    parts.append(f"After {account.look_up_limit} answered look-ups without a conclusion a review opens.")
+    if not any(review.kind == ReviewKind.LOOKUP_EXHAUSTED for review in rows.open_reviews):
+        parts.append(f"After {account.look_up_limit} answered look-ups without a conclusion a review opens.")
     return " ".join(parts)
 
 
@@ -194,4 +200,12 @@ def _refund(rows: PaymentRows, refund: Refund, now: datetime) -> Waiting | None:
 
 def _review(review: Review, now: datetime) -> Waiting:
     then = "Nothing happens by itself: past this time the case turns red and stays open."
-    return _due("an operator to decide the review", review.opened_at, review.due_at, then, now, anchor=review.public_id)
+    return _due(
+        "an operator to decide the review",
+        review.opened_at,
+        review.due_at,
+        then,
+        now,
+        anchor=review.public_id,
+        until_word="due",
+    )

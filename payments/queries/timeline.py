@@ -107,14 +107,14 @@ def title_of(fact: Transition) -> str:
 
 def line_of(fact: Transition) -> Line:
     """One transition row as a line of the timeline."""
-    words, icon = _SOURCES.get(Source(fact.source), (fact.source, "circle"))
+    _words, icon = _SOURCES.get(Source(fact.source), ("", "circle"))
     return Line(
         key=fact.pk,
         at=fact.at,
         occurred_at=fact.occurred_at,
         title=title_of(fact),
         because=fact.because,
-        source=_who(fact, words),
+        source=who_said(fact),
         icon=icon,
         tone=_tone(fact),
         changes=_changes(fact),
@@ -127,7 +127,9 @@ def line_of(fact: Transition) -> Line:
     )
 
 
-def _who(fact: Transition, words: str) -> str:
+def who_said(fact: Transition) -> str:
+    """The person or system behind a fact, else its source in words."""
+    words, _icon = _SOURCES.get(Source(fact.source), (fact.source, ""))
     if fact.source == Source.LOOK_UP:
         return f"{words}, asked by {fact.actor}" if fact.actor else words
     return fact.actor or words

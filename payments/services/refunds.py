@@ -14,6 +14,7 @@ from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotEnough, No
 from payments.facts import Fact, FactKind
 from payments.jobs import ADVANCE_REFUND, enqueue
 from payments.models import Attempt, Payment, Refund, Review
+from payments.queries.timeline import who_said
 from payments.services.actors import Actor
 from payments.services.calls import Clock, adapter_for
 from payments.services.case import Case, captured_money, known_money, lock_payment, snapshot_of, total
@@ -81,7 +82,7 @@ def lock_by_public_id(payment_id: str, version: int | None = None) -> Case:
     assert case.payment is not None
     if version is not None and case.payment.version != version:
         last = case.payment.transitions.order_by("-id").first()
-        who = (last.actor or f"the {last.source}".replace("_", " ")) if last else "a new fact"
+        who = who_said(last) if last else "a new fact"
         what, at = (last.because, last.at.isoformat()) if last else ("", "")
         detail = f"The payment changed since you looked at it. {who}: {what}".removesuffix(": ")
         raise Conflict(detail, who=who, what=what, at=at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -13,8 +15,12 @@ from tests.payments.admin.payment_scenes import captured, looked_up, money, stor
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
+def earlier() -> datetime:
+    return timezone.now() - timedelta(minutes=7)
+
+
 def test_from_the_list_over_the_page_to_a_refund(window: Window) -> None:
-    now = timezone.now()
+    now = earlier()
     stored(now, reference="order-1", payer=None)
     payment = captured(now, reference="order-2")
     window.sign_in("operator")
@@ -41,7 +47,7 @@ def test_from_the_list_over_the_page_to_a_refund(window: Window) -> None:
 
 
 def test_the_page_says_why_it_waits_and_tells_when_there_is_news(window: Window) -> None:
-    payment = unknown(timezone.now())
+    payment = unknown(earlier())
     window.sign_in("support")
     window.open(f"/admin/payments/payment/{payment.public_id}/")
     window.says("It is not known whether NMI took 125.00 USD.")
@@ -57,7 +63,7 @@ def test_the_page_says_why_it_waits_and_tells_when_there_is_news(window: Window)
 
 
 def test_a_reason_leads_to_its_evidence(window: Window) -> None:
-    payment = looked_up(timezone.now())
+    payment = looked_up(earlier())
     window.sign_in("auditor")
     window.open(f"/admin/payments/payment/{payment.public_id}/")
 
@@ -72,7 +78,7 @@ def test_a_reason_leads_to_its_evidence(window: Window) -> None:
 
 
 def test_a_conflict_is_told_and_what_was_typed_is_kept(window: Window) -> None:
-    payment = captured(timezone.now())
+    payment = captured(earlier())
     window.sign_in("finance")
     window.open(f"/admin/payments/payment/{payment.public_id}/refund/")
     window.page.fill("[name=reason]", "returned goods")

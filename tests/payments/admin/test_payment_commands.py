@@ -92,7 +92,7 @@ class TestRefund:
         assert Refund.objects.count() == 1
         told = text_of(answers[1])
         assert "Nothing was done: it changed while you were looking" in told
-        assert "operator 25.00 USD shall go back: returned goods" in told
+        assert "Operator: 25.00 USD shall go back: returned goods" in told
 
     def test_a_change_meanwhile_is_a_conflict_and_what_was_typed_is_kept(self) -> None:
         client, payment = signed_in(), captured(timezone.now())
@@ -103,7 +103,7 @@ class TestRefund:
         answer = confirmed(client, address, preview, **self.ANSWERS)
 
         assert answer.status_code == 409
-        assert "the api 1.00 USD shall go back: by API" in text_of(answer)
+        assert "The merchant's system: 1.00 USD shall go back: by API" in text_of(answer).replace("&#x27;", "'")
         assert answer.context["form"]["reason"].value() == "returned goods"
         assert Refund.objects.count() == 1
 

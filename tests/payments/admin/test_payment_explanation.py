@@ -168,10 +168,12 @@ def test_money_after_a_cancellation_waits_for_a_person_and_says_why() -> None:
 
 
 def test_exhausted_look_ups_show_the_question_and_the_review() -> None:
-    because = explained("exhausted").because
+    explanation = explained("exhausted")
+    because = explanation.because
 
     assert [reason.anchor.split("-")[0].split("_")[0] for reason in because[:2]] == ["fact", "rev"]
     assert len(because) <= 3
+    assert "a review opens" not in explanation.waiting[0].progress
 
 
 def test_a_decline_names_the_gateways_code() -> None:
