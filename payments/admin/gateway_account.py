@@ -41,6 +41,10 @@ class AccountForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields.update(forms.fields_for_model(GatewayAccount, fields=accounts.EDITABLE))
+        for name in accounts.EDITABLE:
+            limits = GatewayAccount._meta.get_field(name).validators  # type: ignore[union-attr]  # noqa: SLF001 - Django's documented interface
+            known = self.fields[name].validators
+            known.extend(limit for limit in limits if limit not in known)
         for name in pages.CLOCKS:
             unit = "seconds" if name.endswith("_seconds") else "times"
             self.fields[name].label = f"{pages.clock_label(name)} ({unit})"
