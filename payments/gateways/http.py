@@ -208,5 +208,23 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
+# What operators read; the exception's own name stays behind it for whoever has to dig.
+_IN_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (httpcore.ConnectTimeout, "the connection could not be made in time"),
+    (httpcore.ConnectError, "no connection could be made"),
+    (httpcore.ReadTimeout, "no answer came in time"),
+    (httpcore.RemoteProtocolError, "the connection was cut before a whole answer"),
+    (httpcore.ReadError, "the connection broke while waiting for the answer"),
+    (httpcore.WriteError, "the connection broke while sending"),
+)
+
+
 def _name(trouble: Exception) -> str:
+    for kind, words in _IN_WORDS:
+        if isinstance(trouble, kind):
+            return (
+                f"{words} ({type(trouble).__name__}: {trouble})"
+                if str(trouble)
+                else f"{words} ({type(trouble).__name__})"
+            )
     return f"{type(trouble).__name__} {trouble}".strip()
