@@ -1,0 +1,304 @@
+"""What must be true whatever went wrong? Pure: evidence in, one verdict a rule out, each miss named."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from config.drill.evidence import Evidence, Row
+
+EXAMPLES = 5
+_FINAL = {"captured", "settled", "reconciled", "failed", "expired", "cancelled", "refunded", "charged_back"}
+_PAID = {"captured", "settled", "reconciled"}
+_UNPAID = {"failed", "expired", "cancelled"}
+_OPEN_OPERATION = {"planned", "sent", "unknown"}
+_OPEN_REFUND = {"requested", "approved", "waiting", "sent", "unknown"}
+_UNCONCLUDED = {"stored", "poisoned"}
+
+# What was looked at, and what is wrong with it; an empty text: nothing.
+Judged = Iterator[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """One rule: how many things it was asked of, how many broke it, and the first of those."""
+
+    name: str
+    says: str
+    checked: int
+    missed: int
+    examples: tuple[str, ...]
+
+
+def judge(evidence: Evidence) -> list[Invariant]:
+    """Every rule, in the order in which a reader wants them."""
+    return [_verdict(name, rule, rule(evidence)) for name, rule in RULES.items()]
+
+
+def _verdict(name: str, rule: Callable[[Evidence], Judged], judged: Judged) -> Invariant:
+    rows = list(judged)
+    wrong = [f"{subject}: {trouble}" for subject, trouble in rows if trouble]
+    says = (rule.__doc__ or "").strip().splitlines()[0]
+    return Invariant(name, says, len(rows), len(wrong), tuple(wrong[:EXAMPLES]))
+
+
+# --- never twice ------------------------------------------------------------------------------------------------------
+
+
+def charged_once_per_reference(e: Evidence) -> Judged:
+    """The gateway captured at most once by our calls for each order reference."""
+    orders = {t["transaction_id"]: t["description"] for t in e.their_transactions}
+    charged = Counter(orders[m["gateway_id"]] for m in _charges(e))
+    for payment in e.payments:
+        times = charged[payment["reference"]]
+        yield payment["reference"], f"charged {times} times" if times > 1 else ""
+
+
+def charged_once_per_payer(e: Evidence) -> Judged:
+    """The gateway captured at most once by our calls from each payer (every payer of a drill buys once)."""
+    for payer, times in sorted(Counter(m["payer_email"] for m in _charges(e)).items()):
+        yield payer, f"charged {times} times" if times > 1 else ""
+
+
+def _charges(e: Evidence) -> Iterator[Row]:
+    return (m for m in e.their_movements if m["kind"] == "capture" and m["origin"] == "api")
+
+
+def one_answer_per_key(e: Evidence) -> Judged:
+    """A request repeated under its key got the first answer byte for byte, and made one payment."""
+    made = Counter(payment["reference"] for payment in e.payments)
+    for key, answers in sorted(e.answers.items()):
+        if len(answers) > 1:
+            yield key, f"{len(set(answers))} different answers" if len(set(answers)) > 1 else ""
+    for payment_id, view in sorted(e.api.items()):
+        times = made[view["reference"]]
+        yield payment_id, f"{times} payments of {view['reference']}" if times != 1 else ""
+
+
+def refunded_once(e: Evidence) -> Judged:
+    """Each refund of ours moved money back at the gateway once at most, and as much as it says."""
+    tried = defaultdict(list)
+    for operation in e.operations:
+        if operation["refund_id"] is not None:
+            tried[operation["refund_id"]].append(operation["reference"])
+    back = [m for m in e.their_movements if m["kind"] in ("refund", "void")]
+    for refund in e.refunds:
+        if refund["origin"] == "external":
+            continue
+        moved = [m for m in back if m["operation_reference"] and m["operation_reference"] in tried[refund["id"]]]
+        trouble = f"went back {len(moved)} times" if len(moved) > 1 else ""
+        if not moved and refund["state"] == "succeeded" and not _voided(e, refund):
+            trouble = "succeeded, and nothing went back"
+        yield refund["public_id"], trouble
+
+
+def _voided(e: Evidence, refund: Row) -> bool:
+    """A void is known by its transaction: the gateway keeps the transaction's own reference."""
+    ours = {a["gateway_id"] for a in e.attempts if a["payment_id"] == refund["payment_id"]}
+    return any(m["gateway_id"] in ours or m["original_gateway_id"] in ours for m in _went_back(e))
+
+
+def _went_back(e: Evidence) -> Iterator[Row]:
+    return (m for m in e.their_movements if m["kind"] == "refund" or m["releases"] in ("capture", "refund"))
+
+
+def refunds_within_captures(e: Evidence) -> Judged:
+    """No more went back of a transaction than was captured of it."""
+    for transaction, net in sorted(_net_captured(e).items()):
+        for currency, minor in net.items():
+            yield transaction, f"{-minor} minor units of {currency} beyond what was captured" if minor < 0 else ""
+
+
+def _net_captured(e: Evidence) -> dict[str, Counter[str]]:
+    """Captured less given back, by the transaction that took the money, by the gateway's books."""
+    net: dict[str, Counter[str]] = defaultdict(Counter)
+    for m in e.their_movements:
+        if m["kind"] == "capture":
+            net[m["gateway_id"]][m["currency"]] += m["amount_minor"]
+        elif m["kind"] == "refund":
+            net[m["original_gateway_id"] or m["gateway_id"]][m["currency"]] -= m["amount_minor"]
+        elif m["releases"] == "capture":
+            net[m["gateway_id"]][m["currency"]] -= m["amount_minor"]
+    return net
+
+
+# --- nothing forgotten ------------------------------------------------------------------------------------------------
+
+
+def no_hold_forgotten(e: Evidence) -> Judged:
+    """Every hold at the gateway was captured or voided, or somebody has an open case about it."""
+    cases = _cases(e)
+    for m in e.their_movements:
+        if m["kind"] != "authorisation":
+            continue
+        stands = any(hold["transaction_id"] == m["gateway_id"] for hold in e.their_holds)
+        yield m["gateway_id"], "still held, and nobody was asked" if stands and m["gateway_id"] not in cases else ""
+
+
+def nothing_kept_for_the_unpaid(e: Evidence) -> Judged:
+    """Of a failed, expired or cancelled payment the gateway holds no money that no open case is about."""
+    net, cases = _net_captured(e), _cases(e)
+    for payment in e.payments:
+        if payment["state"] not in _UNPAID:
+            continue
+        kept = [a["gateway_id"] for a in _attempts_of(e, payment) if any(net.get(a["gateway_id"], {}).values())]
+        silent = [gateway_id for gateway_id in kept if gateway_id not in cases]
+        yield payment["public_id"], f"{payment['state']}, and {silent[0]} kept the money" if silent else ""
+
+
+def the_paid_were_charged(e: Evidence) -> Judged:
+    """A payment that counts as paid was captured at the gateway."""
+    charged = {m["gateway_id"] for m in e.their_movements if m["kind"] == "capture"}
+    for payment in e.payments:
+        if payment["state"] in _PAID:
+            ids = {a["gateway_id"] for a in _attempts_of(e, payment)}
+            yield payment["public_id"], "" if ids & charged else f"{payment['state']}, and nothing was captured"
+
+
+def _attempts_of(e: Evidence, payment: Row) -> list[Row]:
+    return [attempt for attempt in e.attempts if attempt["payment_id"] == payment["id"]]
+
+
+def _cases(e: Evidence) -> set[str]:
+    """Transactions that an open case is about, by itself or through its payment."""
+    asked = {review["payment_id"] for review in e.reviews if review["payment_id"] is not None}
+    named = {review["gateway_id"] for review in e.reviews if review["gateway_id"]}
+    return named | {a["gateway_id"] for a in e.attempts if a["payment_id"] in asked and a["gateway_id"]}
+
+
+def every_row_has_a_next_step(e: Evidence) -> Judged:
+    """Every payment, call and refund is final, or waits for somebody named until a time to come, or has an open case."""
+    asked = {review["payment_id"] for review in e.reviews}
+    for payment in e.payments:
+        done = payment["state"] in _FINAL or payment["id"] in asked
+        yield payment["public_id"], "" if done else _unclocked(payment, e)
+    for operation in e.operations:
+        if operation["state"] in _OPEN_OPERATION:
+            yield operation["public_id"], "" if operation["payment_id"] in asked else _unclocked(operation, e)
+    for refund in e.refunds:
+        if refund["state"] in _OPEN_REFUND:
+            carried = any(o["refund_id"] == refund["id"] and o["state"] in _OPEN_OPERATION for o in e.operations)
+            yield refund["public_id"], "" if carried or refund["payment_id"] in asked else _unclocked(refund, e)
+
+
+def _unclocked(row: Row, e: Evidence) -> str:
+    if not row["waits_for"] or row["next_check_at"] is None:
+        return f"{row['state']}, and nothing will look at it again"
+    if row["next_check_at"] <= e.now:
+        return f"{row['state']}, waits for {row['waits_for']} since {row['next_check_at'].isoformat()}"
+    return ""
+
+
+# --- two books --------------------------------------------------------------------------------------------------------
+
+
+def every_movement_there_is_ours(e: Evidence) -> Judged:
+    """Every movement in the gateway's books is in ours, once and with its amount."""
+    ours, theirs = _sums(e.movements), _sums(e.their_movements)
+    for key in sorted(theirs):
+        yield " ".join(key), "" if ours[key] == theirs[key] else f"{theirs[key]} there, {ours[key]} here"
+
+
+def every_movement_of_ours_is_there(e: Evidence) -> Judged:
+    """Every movement in our books is in the gateway's, once and with its amount."""
+    ours, theirs = _sums(e.movements), _sums(e.their_movements)
+    for key in sorted(ours):
+        if ours[key] or key in theirs:
+            yield " ".join(key), "" if ours[key] == theirs[key] else f"{ours[key]} here, {theirs[key]} there"
+
+
+def _sums(movements: Iterable[Row]) -> Counter[tuple[str, str, str]]:
+    """By transaction, kind and currency: a restated movement is the sum of its revisions."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for m in movements:
+        sums[m["gateway_id"], m["kind"], m["currency"]] += m["amount_minor"]
+    return sums
+
+
+def one_entry_per_movement(e: Evidence) -> Judged:
+    """Every movement has exactly one journal entry, and every entry of a movement has its movement."""
+    entries = Counter(entry["source_key"] for entry in e.entries)
+    movements = Counter(m["entry_source_key"] for m in e.movements)
+    for key in sorted(entries | movements):
+        both = (movements[key], entries[key])
+        yield key, "" if both == (1, 1) else f"{both[0]} movements, {both[1]} entries"
+
+
+def suspense_is_reviewed(e: Evidence) -> Judged:
+    """Suspense, by gateway and currency, is what open money reviews hold."""
+    booked = {(row["gateway"], row["currency"]): -row["amount_minor"] for row in e.suspense}
+    held: Counter[tuple[str, str]] = Counter()
+    for review in e.reviews:
+        if review["held_on"] == "2050":
+            held[review["gateway"], review["currency"]] += review["held_minor"]
+    for key in sorted(booked.keys() | held.keys()):
+        same = booked.get(key, 0) == held[key]
+        yield " ".join(key), "" if same else f"suspense {booked.get(key, 0)}, open reviews {held[key]}"
+
+
+def the_ledger_verifies(e: Evidence) -> Judged:
+    """verify_ledger finds nothing."""
+    yield "verify_ledger", "; ".join(e.ledger_findings[:EXAMPLES])
+
+
+def the_api_says_the_same(e: Evidence) -> Judged:
+    """The API shows each payment as its row and its movements stand."""
+    rows = {payment["public_id"]: payment for payment in e.payments}
+    captured: Counter[tuple[int, str]] = Counter()
+    for m in e.movements:
+        if m["kind"] == "capture" and m["counts"] and m["payment_id"] is not None:
+            captured[m["payment_id"], m["currency"]] += m["amount_minor"]
+    for payment_id, view in sorted(e.api.items()):
+        row = rows.get(payment_id)
+        if row is None:
+            yield payment_id, "accepted, and there is no such payment"
+            continue
+        ours = (row["state"], captured[row["id"], row["currency"]])
+        shown = (view["state"], view["amount_captured_minor"])
+        yield payment_id, "" if ours == shown else f"shown {shown}, is {ours}"
+
+
+# --- the inbox --------------------------------------------------------------------------------------------------------
+
+
+def every_webhook_stored_once(e: Evidence) -> Judged:
+    """Every webhook delivered is stored once and worked off; no forged one is stored."""
+    stored = Counter(event["event_key"] for event in e.events)
+    forged = {w["event_id"] for w in e.their_webhooks if w["note"] == "webhook_forged"}
+    for event_id in sorted({w["event_id"] for w in e.their_webhooks if w["state"] == "delivered"} - forged):
+        yield event_id, "" if stored[event_id] == 1 else f"stored {stored[event_id]} times"
+    for event_id in sorted(forged):
+        yield event_id, "forged, and stored" if stored[event_id] else ""
+    for event in e.events:
+        if event["state"] in _UNCONCLUDED:
+            yield event["event_key"], f"{event['state']}: {event['error'] or 'not worked off'}"
+
+
+def nothing_raised(e: Evidence) -> Judged:
+    """No row made the sweep fail."""
+    yield "sweep", "; ".join(f"{row}: {error}" for row, error in list(e.sweep_failures.items())[:EXAMPLES])
+
+
+RULES: dict[str, Callable[[Evidence], Judged]] = {
+    rule.__name__: rule
+    for rule in (
+        charged_once_per_reference,
+        charged_once_per_payer,
+        one_answer_per_key,
+        refunded_once,
+        refunds_within_captures,
+        no_hold_forgotten,
+        nothing_kept_for_the_unpaid,
+        the_paid_were_charged,
+        every_row_has_a_next_step,
+        every_movement_there_is_ours,
+        every_movement_of_ours_is_there,
+        one_entry_per_movement,
+        suspense_is_reviewed,
+        the_ledger_verifies,
+        the_api_says_the_same,
+        every_webhook_stored_once,
+        nothing_raised,
+    )
+}
