@@ -30,6 +30,7 @@ from console.rights import holds_right
 from console.values import KeyValue, Outcome, Preview, Step
 from ledger.reports import ENTRY_COLUMNS
 from payments import errors
+from payments.admin.payment_chips import masked_payer
 from payments.admin.payment_forms import CommandForm
 from payments.models import Review
 from payments.queries import review_page as pages
@@ -207,15 +208,19 @@ class ReviewAdmin(LockedAdmin):
 
     # -- one case ------------------------------------------------------------------------------------------------------
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:
-        page = pages.review_page(obj, now, decision=LABELS.get(obj.decision, ""))
+        payer = masked_payer(obj.payment.payer) if obj.payment else ""
+        page = pages.review_page(obj, now, decision=LABELS.get(obj.decision, ""), payer=payer)
         may = holds_right(request.user, DECIDE)
+        books = request.user.has_perm("ledger.view_journalentry")
+        shown = None if books else -1  # the last column leads into the books
         return {
             "title": pages.kind_words(obj.kind),
             "page": page,
             "head_chip": page.chip,
-            "movement_columns": pages.MOVEMENT_COLUMNS,
+            "movement_columns": pages.MOVEMENT_COLUMNS[:shown],
+            "movements": [cells[:shown] for cells in page.movements],
             "entry_columns": ENTRY_COLUMNS,
-            "may_see_books": request.user.has_perm("ledger.view_journalentry"),
+            "may_see_books": books,
             "open": obj.state == ReviewState.OPEN,
             "steps_to_take": [] if obj.state != ReviewState.OPEN else self._steps(obj, may=may),
         }

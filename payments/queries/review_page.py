@@ -116,7 +116,7 @@ class ReviewPage:
     chip: Chip
 
 
-MOVEMENT_COLUMNS = ("Movement", "Amount", "Happened", "Paid for it", "Journal entry")
+MOVEMENT_COLUMNS = ("Movement", "Amount", "Happened", "Counts", "Journal entry")
 
 
 def kind_words(kind: str) -> str:
@@ -176,14 +176,17 @@ def last_word(public_id: str, otherwise: str) -> tuple[str, str, datetime | None
     return "New facts", f"changed the case: {otherwise}".rstrip("."), None
 
 
-def review_page(review: Review, now: datetime, *, decision: str = "") -> ReviewPage:
-    """Build the page of one case out of its rows; `now` tells what is overdue, `decision` what was decided in words."""
+def review_page(review: Review, now: datetime, *, decision: str = "", payer: str = "") -> ReviewPage:
+    """Build the page of one case out of its rows; `now` tells what is overdue.
+
+    `decision` says in words what was decided, `payer` names the payer as far as people may read it.
+    """
     movements = _movements(review)
     return ReviewPage(
         question=question_of(review.kind),
         because=review.because,
         money=_money(review),
-        payment=_payment(review.payment, now) if review.payment else (),
+        payment=_payment(review.payment, payer, now) if review.payment else (),
         case=_case(review, now),
         decided=_decided(review, decision),
         movements=tuple(_movement_cells(movement) for movement in movements),
@@ -213,13 +216,13 @@ def _gateway_link(review: Review) -> Link:
     return Link(account.name, reverse("admin:payments_gatewayaccount_change", args=(account.slug,)))
 
 
-def _payment(payment: Payment, now: datetime) -> tuple[KeyValue, ...]:
+def _payment(payment: Payment, payer: str, now: datetime) -> tuple[KeyValue, ...]:
     return (
         KeyValue("Payment", link_to(payment.public_id)),
         KeyValue("Reference", payment.reference),
         KeyValue("Asked for", Amount(payment.amount_minor, payment.currency)),
         KeyValue("State", payment.state.replace("_", " ")),
-        KeyValue("Payer", str(payment.payer) if payment.payer else None),
+        KeyValue("Payer", payer or None),
         KeyValue("Paid with", str(payment.method)),
         KeyValue("Made", payment.created_at),
         KeyValue("Expired" if payment.expires_at < now else "Expires", payment.expires_at),
@@ -233,7 +236,11 @@ def _case(review: Review, now: datetime) -> tuple[KeyValue, ...]:
         KeyValue("Gateway", _gateway_link(review)),
         KeyValue("Opened", review.opened_at),
         KeyValue("Decide by", review.due_at, "Overdue." if waiting and review.due_at < now else ""),
-        KeyValue("Gateway last asked", review.asked_at, "Every decision asks it again first." if waiting else ""),
+        KeyValue(
+            "Gateway last asked",
+            review.asked_at,
+            "Every decision asks it again first." if waiting and review.payment else "",
+        ),
         *([KeyValue("Noted so far", review.note)] if waiting and review.note else []),
     )
 

@@ -139,6 +139,15 @@ class TestPageOfACase:
         assert "decide_" not in page.content.decode()
         assert "In the books" not in text_of(page)
 
+    def test_the_payers_address_is_masked_and_support_is_led_to_no_book(self) -> None:
+        scenes.captured_after_cancel(NOW - timedelta(hours=1))
+        review = Review.objects.get()
+
+        page = signed_in("support").get(f"{QUEUE}{review.public_id}/")
+
+        assert "Ada@Example.com".casefold() not in page.content.decode().casefold()
+        assert "/admin/ledger/" not in page.content.decode()
+
     @pytest.mark.parametrize("kind", list(ReviewKind))
     def test_opens_for_every_kind_with_and_without_money(self, kind: ReviewKind) -> None:
         client = signed_in("operator")
