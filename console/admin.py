@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.checks import ModelAdminChecks
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -56,6 +57,7 @@ class LockedAdmin(ModelAdmin):
     list_per_page = 50
     list_disable_select_all = True
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # "Show counts" would count the whole table once for every value of every filter
     sortable_by: Sequence[str] = ()
     exact_search: ClassVar[Sequence[str]] = ()
     address_field: ClassVar[str] = "pk"

@@ -52,8 +52,7 @@ class PaymentAdmin(LockedAdmin):
         "created",
     )
     list_display_links = ("order",)
-    list_filter = ("state", AttentionFilter, AgeFilter, GatewayFilter)
-    search_fields = ("reference",)
+    list_filter = (AttentionFilter, "state", AgeFilter, GatewayFilter)
     search_help_text = "Any reference: ours, the merchant's, the gateway's, or the payer's e-mail. Compared exactly."
     address_field = "public_id"
     list_title: ClassVar[str] = "Payments"

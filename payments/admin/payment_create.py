@@ -10,7 +10,6 @@ from django.utils.safestring import SafeString
 from console.commands import CommandCall, CommandPage
 from console.values import KeyValue, Outcome, Preview
 from ledger.money import Money
-from payments.admin.payment_chips import masked_email
 from payments.admin.payment_commands import page_url, shown
 from payments.admin.payment_forms import PaymentForm
 from payments.errors import PaymentsError
@@ -45,7 +44,7 @@ def _preview(call: CommandCall) -> Preview:
     facts = [
         KeyValue("Reference", answers["reference"]),
         KeyValue("Amount", shown(money)),
-        KeyValue("Payer", answers["payer_name"] or None, masked_email(answers["payer_email"]) or ""),
+        KeyValue("Payer", " · ".join(filter(None, (answers["payer_name"], answers["payer_email"]))) or None),
         KeyValue("Gateway", answers["gateway"] or "routing chooses"),
         KeyValue("What happens", "The intent is stored, checked, and a gateway is asked within seconds."),
         KeyValue("", "The money is held until it is captured." if manual else "The money is taken at once."),

@@ -210,11 +210,16 @@ def _unknown_reason(rows: PaymentRows, operation: Operation) -> Reason:
         return Reason(f"{gateway} called the {word} a duplicate, so our own reference is looked up first.", anchor, at)
     if became is not None and became.source == Source.CLOCK:
         text = f"The process that sent the {word} to {gateway} did not report back in time. {tail}"
-    elif operation.message and "time" not in operation.message.lower():
+    elif operation.message and not _is_silence(operation.message):
         text = f"{gateway} gave no usable answer to the {word}: {operation.message.rstrip('.')}. {tail}"
     else:
         text = f"{gateway} did not answer the {word}{_within(operation)}. {tail}"
     return Reason(text, anchor, at)
+
+
+def _is_silence(message: str) -> bool:
+    """Time ran out, rather than something unreadable coming back."""
+    return any(word in message.lower() for word in ("timeout", "timed out"))
 
 
 def _within(operation: Operation) -> str:

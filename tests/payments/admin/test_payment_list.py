@@ -171,6 +171,16 @@ class TestCost:
         big = [q["sql"] for q in many if "COUNT(*)" in q["sql"].upper() or "OFFSET" in q["sql"].upper()]
         assert big == []
 
+    def test_counts_for_filters_are_never_offered_nor_made(self) -> None:
+        client = signed_in()
+        captured(timezone.now())
+
+        with CaptureQueriesContext(connection) as queries:
+            page = client.get(LIST, {"_facets": "True"}).content.decode()
+
+        assert "Show counts" not in page
+        assert [q["sql"] for q in queries if "COUNT(" in q["sql"] and 'payments_payment"' in q["sql"]] == []
+
     def test_walks_pages_by_key(self) -> None:
         client = signed_in()
         first = captured(timezone.now())
