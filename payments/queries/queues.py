@@ -96,7 +96,7 @@ def payments_waiting(request: HttpRequest, now: datetime) -> WorkQueue | None:
     payments, count = _capped(slow.order_by("id"))
     return WorkQueue(
         title="Payments that take unusually long",
-        url=reverse("admin:payments_payment_changelist"),
+        url=reverse("admin:payments_payment_changelist") + (f"?state__exact={payments[0].state}" if payments else ""),
         rows=[_payment(payment) for payment in payments[:MOST_SHOWN]],
         more=len(payments) > MOST_SHOWN,
         count=count,

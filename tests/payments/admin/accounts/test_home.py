@@ -92,9 +92,11 @@ def test_a_payment_that_should_have_ended_by_now_is_shown() -> None:
     scenes.unknown(NOW - timedelta(hours=2), reference="stuck")
     scenes.unknown(NOW - timedelta(minutes=1), reference="young")
 
-    (row,) = heaps()["Payments that take unusually long"].rows
+    heap = heaps()["Payments that take unusually long"]
+    (row,) = heap.rows
 
     assert (row.title.text, row.why) == ("stuck", "The gateway has not said yet what became of it.")
+    assert signed_in("operator").get(heap.url).context["cl"].result_list[-1].reference == "stuck"
 
 
 def test_an_open_incident_stands_above_every_page() -> None:
