@@ -87,7 +87,8 @@ def _keep_payment(case: Case, decision: Decision, now: datetime) -> None:
     if payment.next_check_at is not None and payment.next_check_at <= now:
         enqueue(ADVANCE_PAYMENT, payment.pk)
     refund = case.refund_of(case.operation)
-    if refund is not None and refund.state == RefundState.WAITING:
+    due = refund is not None and refund.next_check_at is not None and refund.next_check_at <= now
+    if refund is not None and refund.state == RefundState.WAITING and due:
         enqueue(ADVANCE_REFUND, refund.pk)
 
 
@@ -120,7 +121,7 @@ def _append(  # noqa: PLR0913 - the row holds exactly these
 ) -> Transition:
     return Transition.objects.create(
         payment=case.payment,
-        parent_id=cause.parent_id,
+        parent_id=cause.parent_id or _followed_from(case),
         at=now,
         occurred_at=movement_time(fact, now),
         fact=fact.kind,
@@ -137,6 +138,14 @@ def _append(  # noqa: PLR0913 - the row holds exactly these
         operation=case.operation,
         entry_source_key=done.entry_source_key,
     )
+
+
+def _followed_from(case: Case) -> int | None:
+    """The fact that made the state this one met: the last that had an effect on the payment."""
+    if case.payment is None:
+        return None
+    effective = case.payment.transitions.exclude(verdict=Verdict.NO_OP).order_by("-id")
+    return effective.values_list("pk", flat=True).first()
 
 
 def as_json(value: Fact | Snapshot) -> dict[str, object]:
