@@ -8,11 +8,13 @@ import base64
 import io
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import qrcode
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -77,10 +79,15 @@ class OperatorSite(UnfoldAdminSite):
         return bool(request.user.is_verified()) or not _has_device(request)  # type: ignore[union-attr]  # OTPMiddleware adds it
 
     def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:  # noqa: FBT001, FBT002 - Django's signature
-        """Send a person who still owes a second factor to the page that sets it up, whatever was asked for."""
+        """Send a person who still owes a second factor to the page that sets it up, whatever was asked for.
+
+        Raises: BadRequest for an address with a NUL, before any page asks the database for it.
+        """
         inner = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if "\x00" in request.path + unquote(request.META.get("QUERY_STRING", "")):
+                raise BadRequest("An address holds no NUL: PostgreSQL cannot even be asked for one.")
             if self.has_permission(request) and owes_second_factor(request):
                 return HttpResponseRedirect(reverse(f"{self.name}:second_factor"))
             answer: HttpResponse = inner(request, *args, **kwargs)

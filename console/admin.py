@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.checks import ModelAdminChecks
 from django.contrib.admin.views.main import ChangeList
@@ -56,6 +56,7 @@ class LockedAdmin(ModelAdmin):
     actions = None
     list_per_page = 50
     list_disable_select_all = True
+    show_facets = admin.ShowFacets.NEVER  # they count the whole table, once for each choice
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # "Show counts" would count the whole table once for every value of every filter
     sortable_by: Sequence[str] = ()
@@ -131,6 +132,17 @@ class LockedAdmin(ModelAdmin):
     # -- the list ------------------------------------------------------------------------------------------------------
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return KeysetChangeList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """A list is narrowed by its own filters. Django would let an address compare any column in any way."""
+        allowed: set[str] = set()
+        for item in self.get_list_filter(request) if request is not None else self.list_filter:
+            if isinstance(item, str):
+                allowed |= {item, f"{item}__exact", f"{item}__id__exact", f"{item}__isnull"}
+            else:
+                filter_class = item[1] if isinstance(item, tuple | list) else item
+                allowed.add(str(getattr(filter_class, "parameter_name", "")))
+        return lookup in allowed
 
     def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
         return self.exact_search

@@ -12,7 +12,8 @@ _SECRET = re.compile(
     r"|signature|cvv|cvc|cc_?exp|cc_?number|card_?number|account_?number|^token$|^pan$|private",
     re.IGNORECASE,
 )
-_CARD = re.compile(r"(?<![\w.])(?:\d[ -]?){12,18}\d(?![\w.])")
+_CARD = re.compile(r"(?<![\w.])(?:\d[\s./_+-]{0,2}){12,18}\d(?![\w.])")
+_PAIR = re.compile(r'"(?P<name>[^"\\]{1,80})"\s*:\s*"(?P<text>(?:[^"\\]|\\.)*)"')
 _ELEMENT = re.compile(r"<(?P<name>[\w:.-]+)(?P<rest>[^>]*)>(?P<text>[^<]*)</(?P=name)>")
 
 
@@ -49,15 +50,28 @@ def _redact_bytes(raw: bytes) -> Any:
 def _redact_text(text: str) -> Any:
     stripped = text.strip()
     if stripped[:1] in ("{", "["):
-        try:
-            return redact(json.loads(stripped))
-        except (ValueError, RecursionError):
-            return _hide_cards(text)
+        return _redact_json(text, stripped)
     if stripped[:1] == "<":
         return _hide_cards(_ELEMENT.sub(_hide_element, text))
     if re.fullmatch(r"[\w.%+\[\]-]+=\S*", stripped) and "&" in stripped:
         return redact(dict(parse_qsl(stripped, keep_blank_values=True)))
     return _hide_cards(text)
+
+
+def _redact_json(text: str, stripped: str) -> Any:
+    """What cannot be looked through is not shown: it would be shown with its secrets."""
+    try:
+        return redact(json.loads(stripped))
+    except json.JSONDecodeError:
+        return _hide_cards(_PAIR.sub(_hide_pair, text))
+    except (ValueError, RecursionError):
+        return f"{len(text)} characters that could not be looked through for secrets"
+
+
+def _hide_pair(found: re.Match[str]) -> str:
+    if not _SECRET.search(found["name"]) or not found["text"]:
+        return found[0]
+    return f'{found[0][: found.start("text") - found.start()]}{HIDDEN}"'
 
 
 def _hide_element(found: re.Match[str]) -> str:

@@ -59,6 +59,7 @@ def evidence(value: object, label: str = "Raw evidence") -> dict[str, Any]:
     """{% evidence body "Webhook" %}: the raw message, secrets and card numbers hidden, folded away until asked for."""
     safe = redact(value)
     text = safe if isinstance(safe, str) else json.dumps(safe, indent=2, ensure_ascii=False, default=str)
+    text = text.encode(errors="backslashreplace").decode()  # half a surrogate pair cannot be sent; its escape can
     return {"label": label, "text": text, "lines": text.count("\n") + 1}
 
 
