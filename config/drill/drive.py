@@ -5,21 +5,24 @@ It only acts; whether the books are right is judged elsewhere.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from config.drill.client import Answer, Control, DrillError, Merchant
 from config.drill.faults import Planned, Trouble
 
-CLIENTS = 8  # merchants' systems at once
+CLIENTS = 16  # merchants' systems at once; most of them wait for their payment to get somewhere
 WINDOW_SECONDS = 2.0  # how long an outage lasts
 FOLLOW_SECONDS = 25.0  # a follow-up waits so long for its payment to get there
-_LOOK_SECONDS = 0.4
+_LOOK_SECONDS = 0.5
+_HELD_UP_SECONDS = 1.2  # from the first hanging call to the kill
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Drive:
 
         `kills` are carried out in between by the calling thread, evenly spread; `windows` likewise.
         """
-        events = self._in_between(len(planned), windows, kills)
+        events = self._in_between(len(planned), rate, windows, kills)
         began = time.monotonic()
         with ThreadPoolExecutor(CLIENTS) as clients, ThreadPoolExecutor(2 * CLIENTS) as repeaters:
             futures: list[Future[None]] = []
@@ -53,17 +56,28 @@ class Drive:
                 future.result()
 
     def _in_between(
-        self, payments: int, windows: Sequence[Trouble], kills: Sequence[Callable[[], None]]
+        self, payments: int, rate: float, windows: Sequence[Trouble], kills: Sequence[Callable[[], None]]
     ) -> dict[int, list[Callable[[], None]]]:
-        events = [*kills, *(lambda t=trouble: self._window(t) for trouble in windows)]
-        spread: dict[int, list[Callable[[], None]]] = {}
-        for index, event in enumerate(events):
-            spread.setdefault(payments * (index + 1) // (len(events) + 1), []).append(event)
-        return spread
+        """After which payment what is done: each trouble begins, some payments go by, and it ends or strikes."""
+        pairs = [(partial(self._hold_up), kill, _HELD_UP_SECONDS) for kill in kills]
+        pairs += [(partial(self._begin, t), partial(self._end, t), WINDOW_SECONDS) for t in windows]
+        events: dict[int, list[Callable[[], None]]] = {}
+        for index, (begin, end, seconds) in enumerate(pairs):
+            first = payments * (index + 1) // (len(pairs) + 1)
+            last = min(payments - 1, first + math.ceil(rate * seconds))
+            events.setdefault(first, []).append(begin)
+            events.setdefault(last, []).append(end)
+        return events
 
-    def _window(self, trouble: Trouble) -> None:
+    def _hold_up(self) -> None:
+        """A kill shall not strike between two calls: the gateway does its part, and some answers hang meanwhile."""
+        for operation in ("sale", "auth"):
+            self.control.fault("slow:3", operation, times=4)
+
+    def _begin(self, trouble: Trouble) -> None:
         self.control.fault(trouble.text)
-        time.sleep(WINDOW_SECONDS)
+
+    def _end(self, trouble: Trouble) -> None:
         self.control.clear(trouble.name)
         self.done[f"window of {trouble.name}"] += 1
 

@@ -30,7 +30,8 @@ _QUERIES: dict[str, LiteralString] = {
     "reviews": "SELECT r.public_id, r.kind, r.payment_id, r.gateway_id, r.held_on, r.held_minor, r.currency,"
     " g.slug AS gateway FROM payments_review r JOIN payments_gatewayaccount g ON g.id = r.gateway_account_id"
     " WHERE r.state = 'open'",
-    "lost_senders": "SELECT payment_id FROM payments_transition WHERE fact = 'unknown' AND source = 'clock'",
+    "found_out": "SELECT DISTINCT operation_id FROM payments_transition WHERE source IN ('webhook', 'look_up')"
+    " AND before ->> 'operation' IN ('sent', 'unknown') AND after ->> 'operation' NOT IN ('sent', 'unknown')",
     "events": "SELECT event_key, state, error FROM payments_inboundevent",
 }
 
@@ -49,7 +50,7 @@ class Evidence:
     suspense: Sequence[Row] = ()
     reviews: Sequence[Row] = ()
     events: Sequence[Row] = ()
-    lost_senders: Sequence[Row] = ()
+    found_out: Sequence[Row] = ()  # calls whose end was told by something else than their answer
     their_movements: Sequence[Row] = ()
     their_transactions: Sequence[Row] = ()
     their_webhooks: Sequence[Row] = ()

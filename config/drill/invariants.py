@@ -195,24 +195,36 @@ def _unclocked(row: Row, e: Evidence) -> str:
 
 def every_movement_there_is_ours(e: Evidence) -> Judged:
     """Every movement in the gateway's books is in ours, once and with its amount."""
-    ours, theirs = _sums(e.movements), _sums(e.their_movements)
+    ours, theirs = _both_sums(e)
     for key in sorted(theirs):
         yield " ".join(key), "" if ours[key] == theirs[key] else f"{theirs[key]} there, {ours[key]} here"
 
 
 def every_movement_of_ours_is_there(e: Evidence) -> Judged:
     """Every movement in our books is in the gateway's, once and with its amount."""
-    ours, theirs = _sums(e.movements), _sums(e.their_movements)
+    ours, theirs = _both_sums(e)
     for key in sorted(ours):
         if ours[key] or key in theirs:
             yield " ".join(key), "" if ours[key] == theirs[key] else f"{ours[key]} here, {theirs[key]} there"
 
 
-def _sums(movements: Iterable[Row]) -> Counter[tuple[str, str, str]]:
-    """By transaction, kind and currency: a restated movement is the sum of its revisions."""
-    sums: Counter[tuple[str, str, str]] = Counter()
+def _both_sums(e: Evidence) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
+    """By transaction, kind and currency: a restated movement is the sum of its revisions.
+
+    A void that ends a hold moves no money, it releases what was held, whatever it names: that one is counted.
+    """
+    voids = [m for m in e.their_movements if m["kind"] == "void"]
+    releases = {m["gateway_id"] for m in voids} - {m["gateway_id"] for m in voids if m["releases"] != "authorisation"}
+    return _sums(e.movements, releases), _sums(e.their_movements, releases)
+
+
+def _sums(movements: Iterable[Row], releases: set[str]) -> Counter[tuple[str, ...]]:
+    sums: Counter[tuple[str, ...]] = Counter()
     for m in movements:
-        sums[m["gateway_id"], m["kind"], m["currency"]] += m["amount_minor"]
+        if m["kind"] == "void" and m["gateway_id"] in releases:
+            sums[m["gateway_id"], "void of a hold"] += 1
+        else:
+            sums[m["gateway_id"], m["kind"], m["currency"]] += m["amount_minor"]
     return sums
 
 

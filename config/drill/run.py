@@ -39,7 +39,7 @@ def drill(wish: Wish, system: System, report: Callable[[str], None]) -> Report:
         _check_catalogue(control)
         drive = Drive(merchant, control, wish.seed)
         planned = plan(wish.payments, wish.seed, wish.faults)
-        drive.take_payments(planned, wish.rate, windows(wish.faults), system.kills(wish.faults))
+        drive.take_payments(planned, wish.rate, windows(wish.faults), system.kills(wish.faults, wish.payments))
         report(f"{wish.payments} payments were taken in {time.monotonic() - began:.0f} s")
         _wait_until_quiet(system, control)
         drive.late_acts(planned)
@@ -62,8 +62,7 @@ def drill(wish: Wish, system: System, report: Callable[[str], None]) -> Report:
             simulated_days=settled["simulated_days"],
             states=tally([row["state"] for row in evidence.payments]),
             cases=tally([row["kind"] for row in evidence.reviews]),
-            done=dict(sorted(drive.done.items()))
-            | {"calls whose sender did not report back": len(evidence.lost_senders)},
+            done=dict(sorted(drive.done.items())) | {"calls found out without their answer": len(evidence.found_out)},
             struck=control.struck(),
             statuses=dict(sorted(merchant.statuses.items())),
             notes=tally(system.notes),

@@ -45,15 +45,15 @@ class System:
         """The application role's."""
         return self.env["DATABASE_URL"]
 
-    def kills(self, names: frozenset[str]) -> list[Callable[[], None]]:
-        """What may be done to this system's processes, of the chosen names."""
+    def kills(self, names: frozenset[str], payments: int) -> list[Callable[[], None]]:
+        """What may be done to this system's processes, of the chosen names; a longer drill kills more often."""
         if self.worker is None or self.postgres is None:
             if names & {"kill_worker", "restart_database"}:
                 self.notes.append("No kills: this system was not started by the drill.")
             return []
         kills: list[Callable[[], None]] = []
         if "kill_worker" in names:
-            kills += [self._kill_worker] * 3
+            kills += [self._kill_worker] * max(1, min(4, payments // 50))
         if "restart_database" in names:
             kills.insert(1, self._restart_database)
         return kills
