@@ -100,8 +100,13 @@ def _into_held(code: str, money: Money, b: Booking) -> list[PostingDraft]:
 
 
 def _refund(money: Money, b: Booking) -> list[PostingDraft]:
-    """The reserved sum leaves 2030; what the gateway sent beyond or short of it waits in suspense."""
-    asked = b.asked if b.asked is not None and b.asked.currency == money.currency else money
+    """The reserved sum leaves 2030; what the gateway sent beyond or short of it, or in another currency, waits in suspense."""
+    if b.asked is not None and b.asked.currency != money.currency:
+        freed = _transfer(
+            refunds_payable(b.gateway, b.asked.currency), held(SUSPENSE, b.gateway, b.asked.currency), b.asked, b
+        )
+        return freed + _out_of(SUSPENSE, money, b)
+    asked = b.asked if b.asked is not None else money
     lines = _transfer(refunds_payable(b.gateway, money.currency), receivable(b.gateway, money.currency), asked, b)
     if money == asked:
         return lines

@@ -113,6 +113,12 @@ class Snapshot:
     operation_state: OperationState | None = None
     operation_final: bool = True
     operation_has_refund: bool = False
+    refund_ended: bool = False  # that refund has succeeded or been freed already: nothing is reserved for it any more
+    refund_of_review: bool = False  # it gives back money of a review, which is no part of the payment's amounts
+    promised: bool = False  # a refund of just this sum of this transaction is approved, and nothing was sent for it
+    undoes_refund: bool = False  # the fact's transaction is a refund that we know
+    nothing_here: bool = False  # no movement of the fact's transaction is known
+    hold_alive: bool = False  # something of this payment is still held at the gateway
     asked: Money | None = None
     known_money: Money | None = None
     held: Money | None = None

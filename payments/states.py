@@ -135,6 +135,7 @@ class RefundState(StrEnum):
 
 
 DEAD_REFUND_STATES = frozenset({RefundState.FAILED, RefundState.CANCELLED})
+ENDED_REFUND_STATES = DEAD_REFUND_STATES | {RefundState.SUCCEEDED, RefundState.RETURNED}  # nothing is reserved any more
 
 
 class ReviewState(StrEnum):

@@ -7,13 +7,14 @@ backwards, is *ask*: the gateway is looked up first. Money that moved is booked 
 from __future__ import annotations
 
 from payments.decisions.money import decide_authorisation, decide_capture, decide_nobodys, decide_restated
-from payments.decisions.outcomes import DUPLICATE_OF_OTHER, NOT_PENDING_SETTLEMENT, decide_outcome
+from payments.decisions.outcomes import DUPLICATE_OF_OTHER, NOT_PENDING_SETTLEMENT, NOTHING_LEFT, decide_outcome
 from payments.decisions.process import decide_process, decide_test_mode
 from payments.decisions.returns import decide_refund, decide_void
 from payments.decisions.verdict import Decision, Posting, Verdict, ask, no_op
 from payments.facts import MONEY_KINDS, OUTCOME_KINDS, Fact, FactKind, Snapshot
+from payments.states import Source
 
-__all__ = ["DUPLICATE_OF_OTHER", "NOT_PENDING_SETTLEMENT", "Decision", "Posting", "Verdict", "decide"]
+__all__ = ["DUPLICATE_OF_OTHER", "NOTHING_LEFT", "NOT_PENDING_SETTLEMENT", "Decision", "Posting", "Verdict", "decide"]
 
 _BY_MONEY = {
     FactKind.AUTHORISATION: decide_authorisation,
@@ -24,7 +25,17 @@ _BY_MONEY = {
 
 
 def decide(snapshot: Snapshot, fact: Fact) -> Decision:
-    """The one answer to a fact. Raises nothing for any snapshot; a money kind must carry `money`."""
+    """The one answer to a fact. Raises nothing for any snapshot; a money kind must carry `money`.
+
+    What a webhook says against our books is asked about; when the gateway was asked long enough, its own list stands.
+    """
+    decision = _decide(snapshot, fact)
+    if decision.verdict == Verdict.ASK and snapshot.orphan_due and fact.source == Source.WEBHOOK:
+        return no_op("The gateway was asked about it, and what it says itself stands.")
+    return decision
+
+
+def _decide(snapshot: Snapshot, fact: Fact) -> Decision:
     if fact.kind in OUTCOME_KINDS:
         return decide_outcome(snapshot, fact)
     if fact.kind not in MONEY_KINDS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from payments.decisions.verdict import Decision, Posting, Verdict, ask, no_op
 from payments.facts import Fact, FactKind, Snapshot
 from payments.states import (
@@ -35,7 +37,10 @@ def decide_restated(s: Snapshot, fact: Fact) -> Decision:
         )
     because = f"The gateway's look-up says {fact.money} where {s.known_money} was booked."
     if fact.kind == FactKind.AUTHORISATION:
-        return Decision(Verdict.APPLY, because, posting=Posting.HOLD, restates=True)
+        held = s.hold is not None and not s.hold.is_zero
+        return Decision(
+            Verdict.APPLY, because, posting=Posting.HOLD if held else Posting.HOLD_AND_RELEASE, restates=True
+        )
     if fact.kind == FactKind.VOID and not _gives_captured_back(s):
         return no_op("A void releases whatever was held, whatever amount it names.")
     other = s.known_money is None or fact.money is None or s.known_money.currency != fact.money.currency
@@ -79,10 +84,15 @@ def decide_authorisation(s: Snapshot, fact: Fact) -> Decision:
         return _hold_in_review(
             "A hold came to life on an attempt that had been given up.", ReviewKind.LATE_AUTHORISATION
         )
-    if state in {S.PENDING, S.FAILED}:
-        return _authorise(s, fact)
     if s.same_transaction and s.attempt_state in _HELD_BEFORE:
-        return Decision(Verdict.APPLY, "We hear of the hold only after its end.", posting=Posting.HOLD_AND_RELEASE)
+        return Decision(
+            Verdict.APPLY,
+            "We hear of the hold only after its end.",
+            operation_to=OperationState.SUCCEEDED,
+            posting=Posting.HOLD_AND_RELEASE,
+        )
+    if state in {S.PENDING, S.FAILED} and s.attempt_state not in _HELD_BEFORE:
+        return _authorise(s, fact)
     return _hold_in_review(f"A hold came to life for a payment that is {state}.", ReviewKind.LATE_AUTHORISATION)
 
 
@@ -120,6 +130,11 @@ def decide_capture(s: Snapshot, fact: Fact) -> Decision:
         return _capture_of_earlier_attempt(s)
     if state in PAID_STATES:
         return _second_capture()
+    if s.hold_alive and not s.same_transaction:
+        return replace(
+            _in_suspense("Another transaction of this order took money while the hold lives.", ReviewKind.SECOND_CAPTURE),
+            attempt_to=None,
+        )
     if state in _GIVEN_UP and not (state == S.EXPIRED and _may_still_pay(s, fact)):
         kind, because = _GIVEN_UP[state]
         return _second_capture() if kind == ReviewKind.SECOND_CAPTURE else _in_suspense(because, kind)

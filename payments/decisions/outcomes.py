@@ -19,6 +19,7 @@ from payments.states import (
 S, Op = PaymentState, OperationState
 _NEVER_HAPPENED = frozenset({FactKind.NOT_SENT, FactKind.ABSENT})
 NOT_PENDING_SETTLEMENT = "300:not_pending_settlement"  # NMI: a void came after settlement; the refund is the means then
+NOTHING_LEFT = "nothing_left"  # ours: the transaction was voided meanwhile, so that it is not even asked
 DUPLICATE_OF_OTHER = (
     "duplicate_of_other"  # our reference is unknown there, and the named transaction is another payment's
 )
@@ -82,12 +83,25 @@ def _ended_without_money(s: Snapshot, fact: Fact) -> Decision:
         return _refund_refused(s, fact)
     if s.operation_kind in COLLECTING:
         return _collecting_refused(s, fact)
+    if s.payment_state != S.AUTHORISED and not s.hold_alive:
+        return Decision(
+            Verdict.APPLY,
+            f"The {s.operation_kind} did not happen: {_why(fact)}. Nothing is held any more.",
+            operation_to=_ended_as(fact),
+        )
     if s.operation_kind == OperationKind.CAPTURE:
         return Decision(
             Verdict.REVIEW,
             f"The capture did not happen: {_why(fact)}. The hold lives on.",
             operation_to=_ended_as(fact),
             review=ReviewKind.CAPTURE_FAILED,
+        )
+    if not (s.payment_state == S.AUTHORISED and s.cancel_requested):  # a person asked for it, so a person hears of it
+        return Decision(
+            Verdict.REVIEW,
+            f"The void did not happen: {_why(fact)}. The hold lives on.",
+            operation_to=_ended_as(fact),
+            review=ReviewKind.LATE_AUTHORISATION,
         )
     if fact.kind in _NEVER_HAPPENED:
         return Decision(
@@ -135,6 +149,15 @@ def _collecting_refused(s: Snapshot, fact: Fact) -> Decision:
 
 def _refund_refused(s: Snapshot, fact: Fact) -> Decision:
     """What never happened, or came too late for a void, is tried again; a refusal for good frees the reserved money."""
+    if fact.code == NOTHING_LEFT:
+        return Decision(
+            Verdict.REVIEW if s.refund_of_review else Verdict.APPLY,
+            f"The refund is not needed any more: {_why(fact)}. What was reserved for it is free.",
+            operation_to=Op.FAILED,
+            refund_to=RefundState.FAILED,
+            posting=Posting.REFUND_FREED,
+            review=ReviewKind.REFUND_FAILED if s.refund_of_review else None,
+        )
     if fact.kind in _NEVER_HAPPENED or (s.operation_kind == OperationKind.VOID and fact.code == NOT_PENDING_SETTLEMENT):
         return Decision(
             Verdict.APPLY,

@@ -93,8 +93,8 @@ def _settled(s: Snapshot, fact: Fact) -> Decision:
 def _hold_lapsed(s: Snapshot) -> Decision:
     if s.hold is None or s.hold.is_zero:
         return no_op("Nothing is held any more.")
-    ends = s.payment_state == S.AUTHORISED and s.attempt_is_current
-    lapses = s.attempt_state == AttemptState.AUTHORISED
+    ends = s.payment_state == S.AUTHORISED and s.attempt_is_current and s.same_transaction
+    lapses = s.attempt_state == AttemptState.AUTHORISED and s.same_transaction
     return Decision(
         Verdict.APPLY,
         "The gateway says that the hold has lapsed; nothing was taken.",

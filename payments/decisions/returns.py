@@ -20,20 +20,24 @@ _RETURNS_FROM = PAID_STATES | {S.PARTIALLY_PAID}
 
 def decide_void(s: Snapshot, fact: Fact) -> Decision:
     """A transaction was undone before settlement: a hold was released, or captured money given back whole."""
-    if s.operation_has_refund:
+    if s.undoes_refund:
+        return _refund_came_back(fact)
+    if s.nothing_here and fact.source != Source.LOOK_UP and not s.orphan_due:
+        return ask("The gateway voided a transaction of which we know nothing: it is asked what came before.")
+    if s.promised or (s.operation_has_refund and not s.refund_ended):
         return _our_refund(s, fact)
     if _covers(s, fact):
-        return _held_money_went_back(AttemptState.VOIDED)
+        return _held_money_went_back(s, fact)
     if s.hold is not None and not s.hold.is_zero:
         return _release(s)
     if _captured_left(s, fact) is not None:
         return _captured_money_went_back(s, fact)
-    if fact.source != Source.LOOK_UP:
+    if fact.source != Source.LOOK_UP and not s.orphan_due:
         return ask("The gateway voided something we hold no money for: it is asked what came before.")
     return Decision(
         Verdict.APPLY,
         "The gateway voided a transaction that had taken nothing we know of.",
-        payment_to=S.CANCELLED if s.payment_state == S.PENDING and s.attempt_is_current else None,
+        payment_to=S.CANCELLED if s.payment_state == S.PENDING and _is_the_attempts(s) else None,
         attempt_to=_void_if_live(s),
         operation_to=OperationState.SUCCEEDED,
         posting=Posting.HOLD_AND_RELEASE,
@@ -42,11 +46,16 @@ def decide_void(s: Snapshot, fact: Fact) -> Decision:
 
 def _void_if_live(s: Snapshot) -> AttemptState | None:
     live = {AttemptState.OPEN, AttemptState.AUTHORISED, AttemptState.CAPTURED}
-    return AttemptState.VOIDED if s.attempt_state in live else None
+    return AttemptState.VOIDED if s.attempt_state in live and s.same_transaction else None
+
+
+def _is_the_attempts(s: Snapshot) -> bool:
+    """Is this the transaction that the payment lives by? Another one may bear the same order id."""
+    return s.attempt_is_current and s.same_transaction
 
 
 def _release(s: Snapshot) -> Decision:
-    ends_payment = s.payment_state == S.AUTHORISED and s.attempt_is_current
+    ends_payment = s.payment_state == S.AUTHORISED and _is_the_attempts(s)
     return Decision(
         Verdict.APPLY,
         "The hold is released at the gateway" + ("; nothing was taken." if ends_payment else "."),
@@ -64,11 +73,17 @@ def _covers(s: Snapshot, fact: Fact) -> bool:
     return s.held.amount_minor >= fact.money.amount_minor > 0
 
 
-def _held_money_went_back(attempt_to: AttemptState | None) -> Decision:
+def _held_money_went_back(s: Snapshot, fact: Fact) -> Decision:
+    """The question is answered. A payment that waited for the answer, and has nothing else at the gateway, has ended."""
+    undone = fact.kind == FactKind.VOID
+    waited = s.payment_state in {S.PENDING, S.AUTHORISED} and s.attempt_is_current
+    ends = waited and s.held == fact.money and not s.hold_alive
+    ended_as = S.CANCELLED if undone or s.cancel_requested else S.FAILED
     return Decision(
         Verdict.APPLY,
         "The money under review went back at the gateway.",
-        attempt_to=attempt_to,
+        payment_to=ended_as if ends else None,
+        attempt_to=_void_if_live(s) if undone else None,
         operation_to=OperationState.SUCCEEDED,
         posting=Posting.HELD_OUT,
     )
@@ -111,7 +126,7 @@ def _beyond_cap(because: str) -> Decision:
 
 def decide_refund(s: Snapshot, fact: Fact) -> Decision:
     """Money went back by a refund."""
-    if s.operation_has_refund:
+    if s.operation_has_refund and not s.refund_ended:
         return _our_refund(s, fact)
     if s.due is not None and fact.money is not None and fact.money.currency != s.due.currency and not _covers(s, fact):
         return Decision(
@@ -125,8 +140,8 @@ def decide_refund(s: Snapshot, fact: Fact) -> Decision:
             Verdict.PARK, "A refund of ours is on its way: this may be its money. Parked until that has ended."
         )
     if _covers(s, fact):
-        return _held_money_went_back(None)
-    if s.payment_state not in _RETURNS_FROM and fact.source != Source.LOOK_UP:
+        return _held_money_went_back(s, fact)
+    if s.payment_state not in _RETURNS_FROM and fact.source != Source.LOOK_UP and not s.orphan_due:
         return ask(f"The gateway refunded a payment that is {s.payment_state}: it is asked what came before.")
     return _captured_money_went_back(s, fact)
 
@@ -135,14 +150,24 @@ def _our_refund(s: Snapshot, fact: Fact) -> Decision:
     """The movement of a refund we asked for, by void or refund; judged against what was asked."""
     differs = s.asked is not None and fact.money != s.asked
     left = _captured_left(s, fact)
-    done = left is not None and fact.money is not None and fact.money.amount_minor >= left
+    done = left is not None and fact.money is not None and fact.money.amount_minor >= left and not s.refund_of_review
     return Decision(
         Verdict.REVIEW if differs else Verdict.APPLY,
         f"{fact.money} went back to the payer" + (f"; {s.asked} was asked." if differs else "."),
         payment_to=S.REFUNDED if done and s.payment_state in _RETURNS_FROM else None,
-        attempt_to=AttemptState.VOIDED if fact.kind == FactKind.VOID else None,
+        attempt_to=_void_if_live(s) if fact.kind == FactKind.VOID else None,
         operation_to=OperationState.SUCCEEDED,
         refund_to=RefundState.SUCCEEDED,
         posting=Posting.REFUND,
         review=ReviewKind.AMOUNT_MISMATCH if differs else None,
+    )
+
+
+def _refund_came_back(fact: Fact) -> Decision:
+    """A refund was undone before it was settled: the money is with us again, and still owed to the payer."""
+    return Decision(
+        Verdict.REVIEW,
+        f"A refund of {fact.money} was voided at the gateway: the money came back, and the payer has not got it.",
+        posting=Posting.SUSPENSE,
+        review=ReviewKind.REFUND_FAILED,
     )

@@ -10,8 +10,9 @@ from django.db import connection
 
 from payments.gateways import http
 from payments.gateways.base import Adapter, WireAnswer, WireRequest
+from payments.gateways.errors import NotSent
 from payments.models import GatewayAccount
-from payments.services.accounts import adapter_of, credentials_of
+from payments.services.accounts import adapter_of, credentials_of, missing_credentials
 
 Clock = Callable[[], datetime]
 _LOCK_SPACE = 0x43F << 48  # session advisory locks of operations, apart from every other use
@@ -25,6 +26,9 @@ def call(
     Raises: NotSent, OutcomeUnknown; RuntimeError inside a transaction (a gateway is never called under a lock).
     """
     _refuse_transaction()
+    missing = missing_credentials(account)
+    if missing:
+        raise NotSent(f"{missing[0]} is not set")
     credentials = credentials_of(account)
     return http.send(
         adapter_of(account).with_secrets(request, {name.upper(): value for name, value in credentials.items()}),

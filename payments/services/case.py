@@ -13,6 +13,7 @@ from ledger.money import Money
 from payments.facts import MONEY_KINDS, Fact, FactKind, Snapshot
 from payments.models import Attempt, GatewayAccount, Movement, Operation, Payment, Refund, Review
 from payments.states import (
+    ENDED_REFUND_STATES,
     OPEN_ATTEMPT_STATES,
     OPEN_OPERATION_STATES,
     OPEN_OR_PAID_STATES,
@@ -21,6 +22,7 @@ from payments.states import (
     OperationKind,
     OperationState,
     PaymentState,
+    RefundState,
     ReviewState,
     Source,
 )
@@ -46,6 +48,7 @@ class Case:
     movements: list[Movement] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
+    promised: Refund | None = None  # the unsent refund that the fact fulfils by another hand
 
     @property
     def current_attempt(self) -> Attempt | None:
@@ -86,7 +89,7 @@ def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> C
     payment_id = find_payment_id(fact, account_id, operation_id)
     account = GatewayAccount.objects.get(pk=account_id)
     if payment_id is None:
-        _lock_transaction(account_id, fact.gateway_id)
+        lock_transaction(account_id, fact.gateway_id)
         return Case(
             account=account,
             movements=list(
@@ -121,7 +124,7 @@ def _open_reviews(reviews: Iterable[Review]) -> list[Review]:
     return [review for review in reviews if review.state == ReviewState.OPEN]
 
 
-def _lock_transaction(account_id: int, gateway_id: str) -> None:
+def lock_transaction(account_id: int, gateway_id: str) -> None:
     """Nobody's money has no payment row to lock: one advisory lock a gateway transaction stands in."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [account_id, gateway_id])
@@ -162,7 +165,11 @@ def _of_attempt(case: Case, attempt: Attempt, fact: Fact) -> Operation | None:
     if fact.kind == FactKind.REFUND:
         return None  # a refund of ours is known by its own reference
     kinds = _KINDS.get(fact.kind) or ((fact.about,) if fact.about else ())
-    mine = [o for o in case.operations if o.attempt_id == attempt.pk and o.state != OperationState.PLANNED]
+    mine = [
+        o
+        for o in case.operations
+        if o.attempt_id == attempt.pk and o.state != OperationState.PLANNED and _acts_on(o, fact.gateway_id)
+    ]
     if fact.kind not in MONEY_KINDS and not kinds:
         kinds = tuple(OperationKind(o.kind) for o in mine if o.state in OPEN_OPERATION_STATES)
     for kind in kinds:
@@ -170,6 +177,13 @@ def _of_attempt(case: Case, attempt: Attempt, fact: Fact) -> Operation | None:
         if of_kind:
             return of_kind[-1]
     return None
+
+
+def _acts_on(operation: Operation, gateway_id: str) -> bool:
+    """A capture or void names its transaction from the start: one of another transaction is somebody else's doing."""
+    if operation.kind not in {OperationKind.CAPTURE, OperationKind.VOID}:
+        return True
+    return not gateway_id or operation.gateway_id in {"", gateway_id}
 
 
 def nothing_open(case: Case) -> bool:
@@ -214,6 +228,35 @@ def known_money(case: Case, gateway_id: str, *kinds: MovementKind, occurrence: i
     return next((money for money in sums if not money.is_zero), sums[-1] if sums else None)
 
 
+def hold_alive(case: Case) -> bool:
+    """Does the gateway still hold anything of this payment, by our books?"""
+    held = [m for m in case.movements if m.kind == MovementKind.AUTHORISATION and m.released_at is None]
+    return any(m.amount_minor for m in held)
+
+
+def is_voided(case: Case, gateway_id: str) -> bool:
+    """Is a void the last that is known of this transaction? Then nothing of it is left at the gateway."""
+    moved = case.of_transaction(gateway_id, MovementKind.CAPTURE, MovementKind.AUTHORISATION, MovementKind.VOID)
+    return bool(moved) and moved[-1].kind == MovementKind.VOID
+
+
+def transaction_of(refund: Refund, attempt: Attempt, case: Case) -> str:
+    """The gateway's transaction that a refund gives back: that of the review's money, else the attempt's."""
+    reviewed = refund.review.gateway_id if refund.review else ""
+    return reviewed if case.of_transaction(reviewed, MovementKind.CAPTURE) else attempt.gateway_id
+
+
+def _promised(case: Case, fact: Fact) -> Refund | None:
+    """The approved refund over exactly this sum that a void from elsewhere has made true, if no call of ours has."""
+    if fact.kind != FactKind.VOID or case.attempt is None or case.refund_of(case.operation) is not None:
+        return None
+    for refund in case.refunds:
+        waits = refund.state in {RefundState.APPROVED, RefundState.WAITING} and refund.attempt_id == case.attempt.pk
+        if waits and refund.money == fact.money and transaction_of(refund, case.attempt, case) == fact.gateway_id:
+            return refund
+    return None
+
+
 def held_hold(case: Case, gateway_id: str) -> Money | None:
     """What the gateway still holds of one transaction, by our books."""
     rows = [m for m in case.of_transaction(gateway_id, MovementKind.AUTHORISATION) if m.released_at is None]
@@ -221,9 +264,18 @@ def held_hold(case: Case, gateway_id: str) -> Money | None:
 
 
 def reviews_holding(case: Case, fact: Fact) -> list[Review]:
-    """Open reviews that hold money of the fact's transaction."""
-    ids = {fact.gateway_id, fact.original_gateway_id} - {""}
-    return [r for r in case.reviews if r.held_on and r.gateway_id in ids and r.held_minor > 0]
+    """Open reviews that hold money of the fact's transaction, the one over exactly its sum first.
+
+    A refund is a transaction of its own. Where the gateway does not say which one it gives back (NMI's webhooks and reports
+    do not), it may be any of the attempt whose reference it bears.
+    """
+    holding = [r for r in case.reviews if r.held_on and r.held_minor > 0]
+    if fact.kind == FactKind.REFUND and not fact.original_gateway_id and case.attempt is not None:
+        found = [r for r in holding if r.attempt_id == case.attempt.pk]
+    else:
+        ids = {fact.gateway_id, fact.original_gateway_id} - {""}
+        found = [r for r in holding if r.gateway_id in ids]
+    return sorted(found, key=lambda r: (r.held != fact.money, r.pk))
 
 
 def _sibling_active(payment: Payment) -> bool:
@@ -244,6 +296,8 @@ def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot
         account_shared=case.account.shared,
         orphan_due=orphan_due,
         movement_settled=_is_settled(case, fact.gateway_id),
+        undoes_refund=bool(case.of_transaction(fact.gateway_id, MovementKind.REFUND)),
+        nothing_here=not any(m.gateway_id == fact.gateway_id for m in case.movements),
     )
     if case.payment is None:
         return base
@@ -285,6 +339,8 @@ def _movement_kind(fact: Fact) -> MovementKind | None:
 
 def _with_payment(base: Snapshot, case: Case, payment: Payment, fact: Fact) -> Snapshot:
     operation, attempt = case.operation, case.attempt
+    refund = case.refund_of(operation)
+    case.promised = _promised(case, fact)
     grace_ends = payment.expires_at + timedelta(seconds=case.account.grace_seconds or 0)
     return replace(
         base,
@@ -298,7 +354,11 @@ def _with_payment(base: Snapshot, case: Case, payment: Payment, fact: Fact) -> S
         operation_kind=OperationKind(operation.kind) if operation else None,
         operation_state=OperationState(operation.state) if operation else None,
         operation_final=operation.final if operation else True,
-        operation_has_refund=operation is not None and operation.refund_id is not None,
+        operation_has_refund=refund is not None,
+        refund_ended=refund is not None and refund.state in ENDED_REFUND_STATES,
+        refund_of_review=refund is not None and refund.review_id is not None,
+        promised=case.promised is not None,
+        hold_alive=hold_alive(case),
         asked=operation.money if operation else None,
         cancel_requested=payment.cancel_requested_at is not None,
         nothing_open=nothing_open(case),

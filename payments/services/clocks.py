@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from payments.models import GatewayAccount, Operation, Payment, Review
-from payments.services.case import Case
+from payments.services.case import Case, hold_alive
 from payments.states import (
     FINAL_STATES,
     OPEN_OPERATION_STATES,
@@ -70,6 +70,10 @@ def _set_open_clock(payment: Payment, case: Case, now: datetime) -> None:
         payment.waits_for, payment.next_check_at = operation.waits_for, operation.next_check_at
         return
     review = next((r for r in case.reviews if r.payment_id == payment.pk), None)
+    if payment.state == PaymentState.AUTHORISED and not hold_alive(case):
+        payment.waits_for = Waits.OPERATOR if review else Waits.LOOK_UP
+        payment.next_check_at = _later(review, now) if review else now + timedelta(hours=1)
+        return
     if payment.state == PaymentState.AUTHORISED and payment.cancel_requested_at and not _void_refused(case):
         tried = any(o.kind == OperationKind.VOID for o in case.operations)
         wait = timedelta(seconds=RETRY_SECONDS if tried else 0)

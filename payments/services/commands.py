@@ -63,6 +63,7 @@ def capture_payment(
             raise InvalidInput(
                 f"{case.account.name} captures once and releases the rest: a part needs final = true.", field="final"
             )
+        final = final or money == hold  # nothing would be left to capture
         _told(case, FactKind.CAPTURE_ASKED, f"{money} of the hold shall be captured.", actor, now)
         plan_operation(case, attempt, OperationKind.CAPTURE, money, now=now, final=final, requested_by=actor.label)
         set_payment_clock(case, now)

@@ -211,4 +211,17 @@ def _may_be_wallet(review: Review) -> str:
     return "" if payer is not None and payer.fingerprint else "The payer is not known by id or e-mail."
 
 
-_CHECKS = {"refund": _may_refund, "apply_here": _may_apply, "wallet": _may_be_wallet}
+def _still_waits(review: Review) -> str:
+    payment = review.payment
+    if payment is None or payment.state != PaymentState.PENDING:
+        return f"The payment is {payment.state if payment else 'unknown'}: it waits for nothing any more."
+    return ""
+
+
+_CHECKS = {
+    "refund": _may_refund,
+    "apply_here": _may_apply,
+    "wallet": _may_be_wallet,
+    "send_again": _still_waits,
+    "give_up": _still_waits,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ledger.money import Money
 from ledger.services import post_entries
@@ -14,7 +14,7 @@ from payments.decisions import Decision, Posting
 from payments.facts import MONEY_KINDS, Fact, FactKind
 from payments.models import Attempt, Movement, Operation, Payment, Refund, Review
 from payments.services.case import Case, held_hold, known_money, movement_time, next_occurrence, reviews_holding
-from payments.services.clocks import review_due, set_operation_clock
+from payments.services.clocks import RETRY_SECONDS, review_due, set_operation_clock
 from payments.states import (
     AttemptState,
     Certainty,
@@ -29,6 +29,9 @@ from payments.states import (
 )
 
 _ENDS_HOLD = frozenset({Posting.HOLD_RELEASE, Posting.CAPTURE, Posting.SUSPENSE, Posting.OVERPAYMENT})
+_ABOUT_HOLDS = frozenset(
+    {ReviewKind.LATE_AUTHORISATION, ReviewKind.HOLD_ENDING, ReviewKind.VOID_FAILED, ReviewKind.CAPTURE_FAILED}
+)
 _GOES_BACK = frozenset({Posting.REFUND, Posting.REFUND_EXTERNAL})
 # Part of the payment's amounts. Money under review is not, nor what a review gives back of it.
 _COUNTS = _GOES_BACK | {Posting.CAPTURE, Posting.HOLD, Posting.HOLD_AND_RELEASE, Posting.HOLD_RELEASE}
@@ -99,7 +102,7 @@ def _movement(case: Case, fact: Fact, decision: Decision, money: Money, now: dat
     if decision.restates:
         occurrence = fact.occurrence or 0
     revision = sum(1 for m in case.of_transaction(fact.gateway_id, kind) if m.occurrence == occurrence)
-    refund = case.refund_of(case.operation)
+    refund = _refund_meant(case)
     if decision.posting == Posting.REFUND_EXTERNAL:
         refund = _external_refund(case, fact, money, now)
     attempt = case.attempt
@@ -125,6 +128,11 @@ def _movement(case: Case, fact: Fact, decision: Decision, money: Money, now: dat
     )
 
 
+def _refund_meant(case: Case) -> Refund | None:
+    """The refund whose call the fact answers, or the one that it has made true by another hand."""
+    return case.refund_of(case.operation) or case.promised
+
+
 def _external_refund(case: Case, fact: Fact, money: Money, now: datetime) -> Refund:
     assert case.payment is not None and case.attempt is not None
     refund = Refund(
@@ -148,6 +156,7 @@ def _external_refund(case: Case, fact: Fact, money: Money, now: datetime) -> Ref
 def _booking(case: Case, fact: Fact, source_key: str, *, hold: Money | None, actor: str, now: datetime) -> Booking:
     payment = case.payment
     holding = reviews_holding(case, fact)
+    refund = _refund_meant(case)
     subject = payment.public_id if payment else f"{case.account.slug}:{fact.gateway_id}"
     return Booking(
         source_key=source_key,
@@ -158,7 +167,7 @@ def _booking(case: Case, fact: Fact, source_key: str, *, hold: Money | None, act
         match_key=subject,
         actor=actor,
         hold=hold,
-        asked=case.operation.money if case.operation else None,
+        asked=refund.money if refund else None,
         held_on=holding[0].held_on if holding else SUSPENSE,
     )
 
@@ -191,7 +200,7 @@ def _end_hold(case: Case, fact: Fact, decision: Decision, now: datetime) -> None
             movement.released_at = now
             movement.save(update_fields=["released_at"])
     for review in case.reviews:  # a question about a hold that lives no more
-        if review.kind == ReviewKind.LATE_AUTHORISATION and review.gateway_id == fact.gateway_id:
+        if review.kind in _ABOUT_HOLDS and review.gateway_id == fact.gateway_id:
             _settle_review(review, now, "The hold has ended at the gateway.")
 
 
@@ -274,14 +283,14 @@ def _move_attempt(case: Case, fact: Fact, decision: Decision) -> None:
 
 
 def _move_refund(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
-    refund, target = case.refund_of(case.operation), decision.refund_to
+    refund, target = _refund_meant(case), decision.refund_to
     if refund is None or target is None or refund.state == target:
         return
     _REFUND_MOVES[target](refund)
     refund.updated_at = now
     refund.waits_because = ""
     if target == RefundState.WAITING:
-        refund.waits_for, refund.next_check_at = Waits.WORKER, now
+        refund.waits_for, refund.next_check_at = Waits.WORKER, now + timedelta(seconds=RETRY_SECONDS)
         refund.waits_because = decision.because[:200]
     elif target == RefundState.UNKNOWN:
         refund.waits_for, refund.next_check_at = Waits.LOOK_UP, None  # its operation carries the clock
@@ -318,7 +327,7 @@ def _open_review(case: Case, fact: Fact, decision: Decision, *, now: datetime) -
             payment=case.payment,
             attempt=case.attempt,
             operation=case.operation,
-            gateway_id=fact.gateway_id,
+            gateway_id=fact.gateway_id or (case.operation.gateway_id if case.operation else ""),
             held_on=held_on,
             held_minor=money.amount_minor if money is not None else 0,
             currency=money.currency if money is not None else "",
@@ -337,7 +346,10 @@ def _held_parts(case: Case, fact: Fact, decision: Decision) -> list[tuple[str, M
         refund = case.refund_of(case.operation)
         return [(refund.review.held_on, refund.money)] if refund and refund.review else []
     if decision.posting == Posting.REFUND and case.operation and fact.money:
-        return [(SUSPENSE, case.operation.money - fact.money)]
+        asked = case.operation.money
+        if asked.currency != fact.money.currency:
+            return [(SUSPENSE, asked), (SUSPENSE, -fact.money)]
+        return [(SUSPENSE, asked - fact.money)]
     if decision.posting not in HELD_ON or fact.money is None:
         return []
     sign = -1 if decision.posting == Posting.SUSPENSE_OUT else 1

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db import OperationalError, connection, transaction
 
+from payments.decisions import NOTHING_LEFT
 from payments.errors import NotFound
 from payments.facts import Fact, FactKind
 from payments.gateways.base import Command
@@ -16,7 +17,7 @@ from payments.gateways.errors import NotSent, OutcomeUnknown
 from payments.models import Attempt, GatewayAccount, Operation, Payment
 from payments.services.accounts import missing_credentials
 from payments.services.calls import Clock, adapter_for, call, sender_lock
-from payments.services.case import Case, held_hold, lock_payment, nothing_open, snapshot_of
+from payments.services.case import Case, held_hold, hold_alive, is_voided, lock_payment, nothing_open, snapshot_of
 from payments.services.clocks import set_operation_clock, set_payment_clock
 from payments.services.operations import new_reference, plan_operation, thaw
 from payments.services.questions import open_question
@@ -79,7 +80,22 @@ def _next_step(payment_id: int, now: datetime) -> Step | None:
         if open_operation is not None:
             return None
         choose = _BY_STATE.get(PaymentState(payment.state))
-        return choose(case, now) if choose else None
+        step = choose(case, now) if choose else None
+        if step is None:
+            _rest(case, now)
+        return step
+
+
+def _rest(case: Case, now: datetime) -> None:
+    """Nothing to do now: a clock that is still in the past would be found by every sweep."""
+    payment = case.payment
+    assert payment is not None
+    if payment.next_check_at is None or payment.next_check_at > now:
+        return
+    set_payment_clock(case, now)
+    if payment.next_check_at is not None:
+        payment.next_check_at = max(payment.next_check_at, now + timedelta(minutes=1))
+    payment.save()
 
 
 def _tell(case: Case, kind: FactKind, now: datetime, message: str = "", parent_id: int | None = None) -> int | None:
@@ -175,6 +191,8 @@ def _follow_pending(case: Case, now: datetime) -> Step | None:
 def _follow_authorised(case: Case, now: datetime) -> Step | None:
     payment, attempt = case.payment, case.current_attempt
     assert payment is not None and attempt is not None
+    if not hold_alive(case):
+        return None  # its money is under review: the decision ends it
     if payment.cancel_requested_at is not None and not any(r.kind == ReviewKind.VOID_FAILED for r in case.reviews):
         return _void(case, attempt, now)
     if payment.hold_until is None or now < payment.hold_until - timedelta(seconds=case.account.hold_warning_seconds):
@@ -260,12 +278,14 @@ def _start(operation_id: int, now: datetime) -> Ready | None:
         case.account = GatewayAccount.objects.get(pk=operation.gateway_account_id)
         refusal = _no_longer_wanted(case, operation, now)
         if refusal:
+            nothing_left = operation.refund_id is not None and is_voided(case, operation.gateway_id)
             fact = Fact(
                 FactKind.NOT_SENT,
                 Source.SERVICE,
                 now,
                 certainty=Certainty.NOT_SENT,
                 failure_class=FailureClass.CONFIGURATION_ERROR if "is not set" in refusal else None,
+                code=NOTHING_LEFT if nothing_left else "",
                 message=refusal,
             )
             apply_fact(case, snapshot_of(case, fact), fact, Cause(operation_id=operation_id), now)
@@ -286,6 +306,11 @@ def _no_longer_wanted(case: Case, operation: Operation, now: datetime) -> str:
             return f"the payment is {payment.state}"
     if operation.kind == OperationKind.CAPTURE and payment.state != PaymentState.AUTHORISED:
         return f"the payment is {payment.state}"
+    if operation.refund_id is not None and is_voided(case, operation.gateway_id):
+        return "the transaction was voided, nothing is left to give back"
+    held = held_hold(case, operation.gateway_id)
+    if operation.kind == OperationKind.VOID and operation.refund_id is None and (held is None or held.is_zero):
+        return "nothing is held any more"
     missing = missing_credentials(case.account)
     return f"{missing[0]} is not set" if missing else ""
 

@@ -44,23 +44,25 @@ def plan_operation(  # noqa: PLR0913 - one argument a column that the caller alo
     now: datetime,
     reference: str = "",
     credential: str = "",
+    gateway_id: str = "",
     final: bool = True,
     refund: Refund | None = None,
     requested_by: str = "",
     repeat_on_purpose: bool = False,
 ) -> Operation:
-    """Write one planned operation under the payment's lock.
+    """Write one planned operation under the payment's lock. `gateway_id` is the transaction it acts on, if not the attempt's.
 
     Raises: IntegrityError if another operation of the attempt is open; the caller's guard has asked before.
     """
     assert case.payment is not None
     reference = reference or new_reference("cf")
+    gateway_id = gateway_id or attempt.gateway_id
     command = Command(
         kind=kind,
         reference=reference,
         money=money,
         credential=credential,
-        gateway_id=attempt.gateway_id,
+        gateway_id=gateway_id,
         payment_id=case.payment.public_id,
         description=case.payment.reference,
         payer_email=case.payment.payer.email if case.payment.payer and credential else "",
@@ -73,7 +75,7 @@ def plan_operation(  # noqa: PLR0913 - one argument a column that the caller alo
         gateway_account_id=attempt.gateway_account_id,
         kind=kind,
         reference=reference,
-        gateway_id=attempt.gateway_id,
+        gateway_id=gateway_id,
         amount_minor=money.amount_minor,
         currency=money.currency,
         final=final,

@@ -17,7 +17,16 @@ from payments.models import Attempt, Payment, Refund, Review
 from payments.queries.timeline import who_said
 from payments.services.actors import Actor
 from payments.services.calls import Clock, adapter_for
-from payments.services.case import Case, captured_money, known_money, lock_payment, snapshot_of, total
+from payments.services.case import (
+    Case,
+    captured_money,
+    is_voided,
+    known_money,
+    lock_payment,
+    snapshot_of,
+    total,
+    transaction_of,
+)
 from payments.services.clocks import RETRY_SECONDS
 from payments.services.execution import run_operation
 from payments.services.operations import plan_operation
@@ -69,8 +78,18 @@ def request_refund(
             raise NotEnough(
                 f"{Money(amount_minor, payment.currency)} asked, {left} can be refunded.", field="amount_minor"
             )
-        attempt = next(a for a in reversed(case.attempts) if a.state == "captured" or a is case.attempts[0])
+        attempt = _captured_by(case)
+        if attempt is None:
+            raise NotAllowedNow(
+                "Another payment's transaction paid this one: it is given back in the gateway's own dashboard."
+            )
         return reserve(case, attempt, Money(amount_minor, payment.currency), reason=reason, actor=actor, now=now)
+
+
+def _captured_by(case: Case) -> Attempt | None:
+    """The attempt whose transaction took the money; None where a review brought it from elsewhere."""
+    took = {m.gateway_id for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts}
+    return next((a for a in reversed(case.attempts) if a.gateway_id and a.gateway_id in took), None)
 
 
 def lock_by_public_id(payment_id: str, version: int | None = None) -> Case:
@@ -145,7 +164,7 @@ def advance_refund(refund_id: int, clock: Clock) -> None:
 
     Idempotent: the lock and the one open operation an attempt allow one call at a time.
     """
-    refund = Refund.objects.select_related("attempt").get(pk=refund_id)
+    refund = Refund.objects.select_related("attempt", "review").get(pk=refund_id)
     if refund.state not in {RefundState.APPROVED, RefundState.WAITING}:
         return
     if not _is_settled(refund):
@@ -156,7 +175,8 @@ def advance_refund(refund_id: int, clock: Clock) -> None:
 
 
 def _is_settled(refund: Refund) -> bool:
-    captures = refund.attempt.movements.filter(kind=MovementKind.CAPTURE)
+    target = (refund.review.gateway_id if refund.review else "") or refund.attempt.gateway_id
+    captures = refund.attempt.movements.filter(kind=MovementKind.CAPTURE, gateway_id=target)
     return captures.exists() and not captures.filter(settled_at=None).exists()
 
 
@@ -173,22 +193,41 @@ def _plan(refund_id: int, now: datetime) -> int | None:
             _wait(refund, "another call about this payment is open", now + timedelta(seconds=RETRY_SECONDS), now)
             return None
         means = _means(case, refund, attempt)
-        tries = sum(1 for o in case.operations if o.refund_id == refund.pk)
-        if means is None or tries >= _MOST_TRIES:
+        if means is None:
             _wait_for_settlement(case, refund, now)
+            return None
+        if _tried_enough(case, refund, now):
             return None
         refund.mark_sent()
         refund.waits_for, refund.next_check_at, refund.updated_at = Waits.GATEWAY, None, now
         refund.save()
-        return plan_operation(case, attempt, means, refund.money, now=now, refund=refund).pk
+        target = transaction_of(refund, attempt, case)
+        return plan_operation(case, attempt, means, refund.money, now=now, refund=refund, gateway_id=target).pk
+
+
+def _tried_enough(case: Case, refund: Refund, now: datetime) -> bool:
+    """It provably did not get through several times: a person hears of it, and it is tried again every hour."""
+    ended = [o.ended_at for o in case.operations if o.refund_id == refund.pk and o.ended_at is not None]
+    if len(ended) < _MOST_TRIES:
+        return False
+    again_at = max(ended) + timedelta(hours=1)
+    because = f"Refund {refund.public_id} of {refund.money} did not get through {len(ended)} times."
+    open_question(case, ReviewKind.REFUND_OVERDUE, because, now)
+    if now >= again_at:
+        return False
+    _wait(refund, f"it did not get through {len(ended)} times", again_at, now)
+    return True
 
 
 def _means(case: Case, refund: Refund, attempt: Attempt) -> OperationKind | None:
     """NMI: a refund only after settlement; before it a void, and only of the whole. None: wait for the batch."""
-    captures = case.of_transaction(attempt.gateway_id, MovementKind.CAPTURE)
+    target = transaction_of(refund, attempt, case)
+    captures = case.of_transaction(target, MovementKind.CAPTURE)
+    if is_voided(case, target):
+        return OperationKind.REFUND  # never sent: `run_operation` sees that nothing is left
     if adapter_for(case.account).capabilities.refund_before_settlement or all(m.settled_at for m in captures):
         return OperationKind.REFUND
-    taken = known_money(case, attempt.gateway_id, MovementKind.CAPTURE)
+    taken = known_money(case, target, MovementKind.CAPTURE)
     gone = total(
         (m for m in case.movements if m.attempt_id == attempt.pk and m.kind == MovementKind.REFUND), refund.currency
     )

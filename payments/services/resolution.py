@@ -32,6 +32,7 @@ from payments.states import (
     ReviewKind,
     ReviewState,
     Source,
+    Waits,
 )
 
 _WINDOW = timedelta(minutes=10)  # around the call, for the proof of absence by listing
@@ -62,12 +63,19 @@ def ask_about(payment_id: int, clock: Clock, *, asked_by: str = "", user_id: int
     """Look up every call of the payment that reached its gateway, then set its clock anew."""
     answered = True
     changes: list[str] = []
+    before = _last_contradiction(payment_id)
     for operation_id in _worth_asking(payment_id):
         outcome = look_up(operation_id, clock, asked_by=asked_by, user_id=user_id)
         answered = answered and outcome.answered
         changes += outcome.changes
-    _set_clock(payment_id, clock())
+    _set_clock(payment_id, clock(), again=_last_contradiction(payment_id) != before or not answered)
     return Asked(answered, tuple(changes))
+
+
+def _last_contradiction(payment_id: int) -> int | None:
+    """The newest fact that made us ask. One that came while we were asking is not answered by what we heard."""
+    asked = Transition.objects.filter(payment_id=payment_id, verdict=Verdict.ASK).order_by("-id")
+    return asked.values_list("pk", flat=True).first()
 
 
 def _worth_asking(payment_id: int) -> list[int]:
@@ -80,11 +88,11 @@ def _worth_asking(payment_id: int) -> list[int]:
     ]
 
 
-def _set_clock(payment_id: int, now: datetime) -> None:
+def _set_clock(payment_id: int, now: datetime, *, again: bool) -> None:
     with transaction.atomic():
         case = lock_payment(payment_id)
-        set_payment_clock(case, now)
         assert case.payment is not None
+        set_payment_clock(case, now, ask=again and case.payment.waits_for == Waits.LOOK_UP)
         if case.payment.next_check_at is not None:  # asked just now: no sooner than in a minute
             case.payment.next_check_at = max(case.payment.next_check_at, now + timedelta(seconds=60))
         case.payment.save()
@@ -116,8 +124,9 @@ def look_up(
     `may_conclude` False (its sender still lives): presence is believed, absence is not.
     """
     operation = Operation.objects.select_related("gateway_account", "attempt").get(pk=operation_id)
-    answer = _ask(operation, clock)
-    evidence = _keep(operation, answer, clock(), method=_method_of(operation), asked_by=asked_by)
+    answer, evidence = _ask_and_keep(operation, clock, asked_by, by_id=_asked_by_id(operation))
+    if answer.answered and not answer.found and not _asked_by_id(operation) and _may_ask_by_id(operation):
+        answer, evidence = _ask_and_keep(operation, clock, asked_by, by_id=True)
     if not answer.answered:
         incidents.look_ups_unanswered(operation.gateway_account_id, clock())
         _count(operation_id, clock(), answered=False)
@@ -143,31 +152,45 @@ def _changes(recorded: list[Recorded]) -> tuple[str, ...]:
     return tuple(r.because for r in recorded if r.changed)
 
 
-def _question(operation: Operation) -> LookUpQuestion:
-    return LookUpQuestion(
-        kind=OperationKind(operation.kind),
-        reference=operation.attempt.reference if operation.kind != OperationKind.REFUND else operation.reference,
-        money=operation.money,
-        gateway_id=_transaction_of(operation),
-        sent_at=operation.sent_at,
-    )
+def _may_ask_by_id(operation: Operation) -> bool:
+    return operation.kind != OperationKind.REFUND and bool(_transaction_of(operation))
+
+
+def _asked_by_id(operation: Operation) -> bool:
+    """A capture or void is asked by the transaction it acts on. What collected is asked by our reference first: only that
+    shows what bears the same reference in transactions of its own, such as a refund made in the gateway's dashboard."""
+    return operation.kind not in COLLECTING and _may_ask_by_id(operation)
 
 
 def _transaction_of(operation: Operation) -> str:
     """The transaction to ask by: a refund makes its own, so it is asked by our reference until that is known."""
+    if operation.kind in COLLECTING:
+        return operation.attempt.gateway_id
     if operation.kind == OperationKind.REFUND:
         return operation.gateway_id if operation.state == OperationState.SUCCEEDED else ""
-    return operation.attempt.gateway_id
+    return operation.gateway_id or operation.attempt.gateway_id
 
 
-def _method_of(operation: Operation) -> str:
-    by_id = operation.kind != OperationKind.REFUND and operation.attempt.gateway_id
-    return "by transaction id" if by_id else "by our reference"
+def _question(operation: Operation, *, by_id: bool) -> LookUpQuestion:
+    refund = operation.kind == OperationKind.REFUND
+    return LookUpQuestion(
+        kind=OperationKind(operation.kind),
+        reference=operation.reference if refund else operation.attempt.reference,
+        money=operation.money,
+        gateway_id=_transaction_of(operation) if by_id or refund else "",
+        sent_at=operation.sent_at,
+    )
 
 
-def _ask(operation: Operation, clock: Clock) -> LookUpAnswer:
+def _ask_and_keep(operation: Operation, clock: Clock, asked_by: str, *, by_id: bool) -> tuple[LookUpAnswer, LookUp]:
+    answer = _ask(operation, clock, by_id=by_id)
+    method = "by transaction id" if by_id else "by our reference"
+    return answer, _keep(operation, answer, clock(), method=method, asked_by=asked_by)
+
+
+def _ask(operation: Operation, clock: Clock, *, by_id: bool) -> LookUpAnswer:
     adapter = adapter_for(operation.gateway_account)
-    question = _question(operation)
+    question = _question(operation, by_id=by_id)
     try:
         answer = ask(operation.gateway_account, adapter.look_up_request(question), clock)
     except GatewayError as error:

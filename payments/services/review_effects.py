@@ -16,7 +16,7 @@ from payments.errors import Conflict, InvalidInput, NotAllowedNow
 from payments.facts import Fact, FactKind
 from payments.models import Attempt, GatewayAccount, Movement, Payment, Review
 from payments.services.actors import Actor
-from payments.services.case import Case, lock_payment, snapshot_of
+from payments.services.case import Case, held_hold, hold_alive, lock_payment, nothing_open, snapshot_of
 from payments.services.clocks import set_payment_clock
 from payments.services.dispositions import Choice
 from payments.services.execution import start_attempt
@@ -24,6 +24,7 @@ from payments.services.operations import plan_operation
 from payments.services.recording import Cause, apply_fact
 from payments.services.refunds import reserve
 from payments.states import (
+    OPEN_OPERATION_STATES,
     PAID_STATES,
     Certainty,
     FailureClass,
@@ -83,10 +84,27 @@ def _apply_here(d: Decided) -> None:
     post_entries([held_applied(_held(d.review), _booking(d, payment.public_id))], now=d.now)
     _count_money(d.review, payment, d.review.attempt)
     if PaymentState(payment.state) not in PAID_STATES:
+        _let_go(d)
         payment.mark_captured()
         payment.late_success = True
         payment.updated_at = d.now
         payment.save()
+
+
+def _let_go(d: Decided) -> None:
+    """The payment is paid by other money: a hold that still lives at the gateway is voided."""
+    assert d.case is not None
+    attempt = d.case.current_attempt
+    hold = held_hold(d.case, attempt.gateway_id) if attempt else None
+    if attempt is None or hold is None or hold.is_zero:
+        return
+    _refuse_second_call(d.case, attempt)
+    plan_operation(d.case, attempt, OperationKind.VOID, hold, now=d.now, requested_by=d.actor.label)
+
+
+def _refuse_second_call(case: Case, attempt: Attempt) -> None:
+    if any(o.attempt_id == attempt.pk and o.state in OPEN_OPERATION_STATES for o in case.operations):
+        raise NotAllowedNow("Another call about this payment is open; its end is awaited first.")
 
 
 def _apply_to_other(d: Decided) -> None:
@@ -160,16 +178,29 @@ def _refund(d: Decided) -> None:
 def _end_unpaid(d: Decided) -> None:
     """The money that should have paid goes elsewhere: a payment that waited for it fails."""
     assert d.case is not None and d.case.payment is not None
-    if d.case.payment.state in {PaymentState.PENDING, PaymentState.AUTHORISED}:
+    waits_for_it = d.case.payment.state in {PaymentState.PENDING, PaymentState.AUTHORISED}
+    if waits_for_it and not hold_alive(d.case) and not _another_is_open(d):
         d.case.payment.mark_failed()
         d.case.payment.updated_at = d.now
         d.case.payment.save()
+
+
+def _another_is_open(d: Decided) -> bool:
+    """May another attempt still pay it?"""
+    assert d.case is not None
+    return any(o.state in OPEN_OPERATION_STATES and o.attempt_id != d.review.attempt_id for o in d.case.operations)
 
 
 def _adopt(d: Decided) -> None:
     """The gateway's amount stands: what it sent beyond our books comes out of sales."""
     subject = d.case.payment.public_id if d.case and d.case.payment else d.review.public_id
     post_entries([held_adopted(-_held(d.review), _booking(d, subject))], now=d.now)
+    Movement.objects.filter(  # a capture restated to less: the difference is part of the payment's amounts now
+        gateway_account_id=d.review.gateway_account_id,
+        gateway_id=d.review.gateway_id,
+        kind=MovementKind.CAPTURE,
+        amount_minor=d.review.held_minor,
+    ).update(counts=True)
 
 
 def _wallet(d: Decided) -> None:
@@ -189,12 +220,23 @@ def _void_hold(d: Decided) -> None:
     money = next((m.money for m in holds if m.released_at is None), None)
     if money is None:
         raise NotAllowedNow("Nothing is held any more.")
-    plan_operation(d.case, attempt, OperationKind.VOID, money, now=d.now, requested_by=d.actor.label)
+    _refuse_second_call(d.case, attempt)
+    plan_operation(
+        d.case,
+        attempt,
+        OperationKind.VOID,
+        money,
+        now=d.now,
+        requested_by=d.actor.label,
+        gateway_id=d.review.gateway_id,
+    )
 
 
 def _send_again(d: Decided) -> None:
     """A new attempt that the gateway shall not take for a duplicate."""
     assert d.case is not None
+    if not nothing_open(d.case):
+        raise NotAllowedNow("An attempt has taken money, or may still: nothing is sent again.")
     start_attempt(d.case, d.now, repeat_on_purpose=True)
 
 

@@ -13,7 +13,7 @@ from payments.jobs import ADVANCE_PAYMENT, enqueue
 from payments.models import Review
 from payments.services.actors import Actor
 from payments.services.calls import Clock
-from payments.services.case import lock_payment, snapshot_of
+from payments.services.case import lock_payment, lock_transaction, snapshot_of
 from payments.services.clocks import set_payment_clock
 from payments.services.dispositions import CHOICES, Choice, refusal_of
 from payments.services.recording import Cause, apply_fact
@@ -156,6 +156,8 @@ def decide_review(  # noqa: PLR0913 - a decision has this many parts
     found = _find(review_id)
     with transaction.atomic():
         case = lock_payment(found.payment_id) if found.payment_id else None
+        if case is None:  # the same lock that facts of nobody's transaction take
+            lock_transaction(found.gateway_account_id, found.gateway_id)
         review = Review.objects.select_for_update().get(pk=found.pk)
         _guard(review, choice, version, now)
         decided = Decided(case, review, choice, reason, note.strip(), actor, now, target_payment, until)

@@ -27,6 +27,8 @@ from payments.states import EventState, OperationState
 
 PARK_LADDER = (5, 30, 120, 600)  # seconds after receipt; then the account's orphan_seconds
 _STILL_OPEN = timedelta(seconds=600)  # parked past that: an operation of ours is open, and its own clock ends it
+# Parked, or the gateway is asked about it: a look-up may not show it yet, so the event is heard again until its time is up.
+_NOT_YET = (Verdict.PARK, Verdict.ASK)
 _IN_FLIGHT = (OperationState.SENT.value, OperationState.UNKNOWN.value)
 _CARD_LIKE = re.compile(r"\d(?:[ -]?\d){11,18}")
 
@@ -123,7 +125,7 @@ def conclude(reading: Reading, recorded: Sequence[Recorded], *, now: datetime) -
         event.outcome = _sentence(reading.message.reason or "It states nothing about money or an operation.")
     else:
         event.state, event.outcome = _state_of(reading, recorded, now), _because(recorded)
-    if any(item.verdict == Verdict.PARK for item in recorded):
+    if any(item.verdict in _NOT_YET for item in recorded):
         event.next_check_at, event.handled_at = _next_check(event, now), None
 
 
@@ -139,7 +141,7 @@ def describe(trouble: Exception) -> str:
 
 
 def _state_of(reading: Reading, recorded: Sequence[Recorded], now: datetime) -> EventState:
-    if any(item.verdict == Verdict.PARK for item in recorded):
+    if any(item.verdict in _NOT_YET for item in recorded):
         return EventState.PARKED
     if any(item.changed for item in recorded):
         return EventState.APPLIED
