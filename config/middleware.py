@@ -1,8 +1,12 @@
-"""Which headers protect a page in the browser? One policy for the admin, a strict one for everything else."""
+"""What stands between every request and its view? Headers that protect a page, and a plain word when the database is away."""
 
+import logging
 from collections.abc import Callable
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+
+log = logging.getLogger(__name__)
 
 STRICT = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 # Alpine inside Unfold evaluates its attribute expressions with `new Function`, and colours its theme by inline styles.
@@ -30,3 +34,24 @@ def policy_for(path: str) -> str:
     if path.startswith("/admin/"):
         return ADMIN
     return DOCS if path.startswith("/api/v1/docs") else STRICT
+
+
+class DatabaseAway:
+    """Answers 503 where a page could not be made because the database is away; nothing it was to write stands."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass it on; what a view raises comes to `process_exception`."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Say so in one sentence, and log the kind of the error alone. Any other error is left to Django."""
+        if not isinstance(error, OperationalError | InterfaceError):
+            return None
+        log.warning("The database did not serve %s: %s", request.path, type(error).__name__)
+        words = (
+            "The database does not answer, so this page cannot be shown. Nothing was changed. Try again in a minute.\n"
+        )
+        return HttpResponse(words, status=503, content_type="text/plain; charset=utf-8", headers={"Retry-After": "30"})

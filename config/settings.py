@@ -12,6 +12,8 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config.unfold import UNFOLD as UNFOLD
 
@@ -65,6 +67,9 @@ def database_from_url(url: str, *, variable: str) -> dict[str, Any]:
     settings: dict[str, Any] = {name: parts.pop(key, "") for key, name in names.items()}
     # A stalled writer would hold back everybody who waits for its rows.
     parts.setdefault("options", "-c idle_in_transaction_session_timeout=60s")
+    # A database that hangs or is cut off is told from a slow one, so that doors can answer 503 instead of hanging along.
+    parts.setdefault("connect_timeout", "5")
+    parts.setdefault("tcp_user_timeout", "30000")  # ms; without it a cut line is noticed after a quarter of an hour
     return {"ENGINE": "django.db.backends.postgresql", **settings, "OPTIONS": parts}
 
 
@@ -126,6 +131,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.ContentSecurityPolicy",
+    "config.middleware.DatabaseAway",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -171,7 +177,20 @@ OWNER_DATABASE: dict[str, Any] = (
 
 # --- Redis: broker, cache, rate limits; nothing lives only here ---------------------------------------------------------
 REDIS_URL = env("REDIS_URL", "redis://127.0.0.1:6379/0")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        # Whoever asks the cache can do without: a Redis that hangs must not hang a webhook's receipt.
+        "OPTIONS": {
+            "serializer": "config.cache.JsonSerializer",
+            "socket_timeout": 0.5,
+            "socket_connect_timeout": 0.5,
+            "protocol": 2,  # no greeting to wait for
+            "retry": Retry(NoBackoff(), 0),
+        },
+    }
+}
 
 # --- people -------------------------------------------------------------------------------------------------------------
 PASSWORD_HASHERS = env_list(  # the suite sets a fast one; counterfoil.E010 refuses it in production

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.checks import ModelAdminChecks
 from django.contrib.admin.views.main import ChangeList
@@ -56,7 +56,6 @@ class LockedAdmin(ModelAdmin):
     actions = None
     list_per_page = 50
     list_disable_select_all = True
-    show_facets = admin.ShowFacets.NEVER  # they count the whole table, once for each choice
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # "Show counts" would count the whole table once for every value of every filter
     sortable_by: Sequence[str] = ()

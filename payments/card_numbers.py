@@ -1,8 +1,8 @@
 """Does this look like a card number? Pure scanning of texts and documents; it keeps and repeats nothing it finds.
 
-A candidate is 13 to 19 digits with an issuer's prefix whose last digit is right by Luhn. Blanks, dashes and dots may
-stand between digits; letters and other signs end a candidate. Any neighbouring groups may make up the number, so that
-"17 4111 1111 1111 1111 12/29" is found.
+A candidate is 13 to 19 digits with an issuer's prefix whose last digit is right by Luhn. Blanks, dashes, dots, slashes,
+underscores and plus signs may stand between digits; letters and other signs end a candidate. Any neighbouring groups
+may make up the number, so that "17 4111 1111 1111 1111 12/29" is found.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from typing import Final
+from urllib.parse import unquote
 
 REPLACED: Final = "[card number]"
 SHORTEST: Final = 13
 LONGEST: Final = 19
-_RUN: Final = re.compile(r"\d(?:[\s.\-\u2010-\u2015\u2212]{0,2}\d){12,}")
+_RUN: Final = re.compile(r"\d(?:[\s./_+\-\u2010-\u2015\u2212]{0,2}\d){12,}")
 _RANDOM_ID: Final = re.compile(  # a UUID, or 24 and more hexadecimal digits
     r"(?<![0-9a-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{24,128})(?![0-9a-z])", re.IGNORECASE
 )
@@ -89,13 +90,13 @@ def _is_suspect(value: object, *, is_amount: bool) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Full-width and other digits as ASCII, invisible format characters gone, random ids blanked out.
+    """Full-width and other digits as ASCII, invisible format characters gone, addresses unquoted, random ids blanked out.
 
     An id of hexadecimal digits with a letter in it is random: one in a thousand would be refused by chance.
     """
     if len(text) < SHORTEST:
         return ""
-    folded = unicodedata.normalize("NFKC", text)
+    folded = unicodedata.normalize("NFKC", unquote(text) if "%" in text else text)
     visible = "".join(character for character in folded if unicodedata.category(character) != "Cf")
     return _RANDOM_ID.sub(lambda id_: id_.group() if id_.group().replace("-", "").isdigit() else " x ", visible)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 
 from celery import current_app
@@ -15,6 +16,9 @@ ADVANCE_PAYMENT = "payments.advance_payment"
 ADVANCE_REFUND = "payments.advance_refund"
 DRAIN_INBOX = "payments.drain_inbox"
 
+_REST_SECONDS = 15.0  # a broker that hangs costs a sender its whole time-out: afterwards it is left alone for a while
+_away_until: dict[str, float] = {}  # by the broker's address, on the monotonic clock of this process
+
 
 def enqueue(task: str, *args: object) -> None:
     """Send the task once the current transaction has committed; a broker that is down is logged and forgotten."""
@@ -22,7 +26,11 @@ def enqueue(task: str, *args: object) -> None:
 
 
 def _send(task: str, args: tuple[object, ...]) -> None:
+    broker = str(current_app.conf.broker_url)
+    if time.monotonic() < _away_until.get(broker, 0.0):
+        return
     try:
         current_app.send_task(task, args=args, retry=False)
     except OperationalError:
-        log.warning("The broker is away; %s is left to the sweep.", task)
+        _away_until[broker] = time.monotonic() + _REST_SECONDS
+        log.warning("The broker is away; %s and what follows for %.0f s is left to the sweep.", task, _REST_SECONDS)
