@@ -10,6 +10,12 @@ from django_otp.forms import OTPAuthenticationFormMixin
 from unfold.forms import AuthenticationForm
 from unfold.widgets import BASE_INPUT_CLASSES
 
+from config.sign_in_limit import TRIES, WINDOW_SECONDS, forget_tries, note_try
+
+TOO_MANY = (
+    f"This name was tried {TRIES} times without success from where you are. "
+    f"Wait {WINDOW_SECONDS // 60} minutes; the right password is not looked at before."
+)
 DIGITS = {"autocomplete": "one-time-code", "inputmode": "numeric", "pattern": "[0-9 ]*", "maxlength": "8"}
 
 
@@ -36,6 +42,16 @@ class SignInForm(OTPAuthenticationFormMixin, AuthenticationForm):  # type: ignor
     }
 
     def clean(self) -> dict[str, Any]:
+        name = str(self.cleaned_data.get("username", ""))
+        if not note_try(self.request, name):
+            raise ValidationError(TOO_MANY, code="too_many_tries")
+        cleaned = self._judged()
+        if self.get_user() is not None:
+            forget_tries(self.request, name)
+        return cleaned
+
+    def _judged(self) -> dict[str, Any]:
+        """Password, then second factor. Raises: ValidationError."""
         cleaned: dict[str, Any] = super().clean()
         user: AbstractBaseUser | None = self.get_user()
         device = next(iter(devices_for_user(user)), None) if user is not None else None
