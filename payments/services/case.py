@@ -246,6 +246,16 @@ def transaction_of(refund: Refund, attempt: Attempt, case: Case) -> str:
     return reviewed if case.of_transaction(reviewed, MovementKind.CAPTURE) else attempt.gateway_id
 
 
+def refunded_transaction(case: Case, gateway_id: str) -> str:
+    """Which transaction did this refund give back? Our own call names it; else the one of the attempt that took money."""
+    made_by = next((m.operation for m in case.of_transaction(gateway_id, MovementKind.REFUND) if m.operation), None)
+    if made_by is not None:
+        return str(made_by.request.get("gateway_id", ""))
+    took = [m.gateway_id for m in case.movements if m.kind == MovementKind.CAPTURE]
+    own = case.attempt.gateway_id if case.attempt else ""
+    return own if own in took or not took else took[-1]
+
+
 def _promised(case: Case, fact: Fact) -> Refund | None:
     """The approved refund over exactly this sum that a void from elsewhere has made true, if no call of ours has."""
     if fact.kind != FactKind.VOID or case.attempt is None or case.refund_of(case.operation) is not None:
@@ -288,7 +298,7 @@ def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot
     kinds = (MovementKind.CAPTURE, MovementKind.REFUND) if fact.kind == FactKind.SETTLED else (_movement_kind(fact),)
     holding = reviews_holding(case, fact)
     base = Snapshot(
-        known_money=known_money(case, fact.gateway_id, *filter(None, kinds), occurrence=_occurrence(case, fact)),
+        known_money=_known_of(case, fact, *filter(None, kinds)),
         came_back=fact.occurrence is None and not _answers_open_call(case, fact) and _lives_after_void(case, fact),
         hold=held_hold(case, fact.gateway_id),
         held=holding[0].held if holding else None,
@@ -302,6 +312,17 @@ def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot
     if case.payment is None:
         return base
     return _with_payment(base, case, case.payment, fact)
+
+
+def _known_of(case: Case, fact: Fact, *kinds: MovementKind) -> Money | None:
+    """What is booked of the fact's movement. A source that tells of one event means any time with just this sum."""
+    occurrence = _occurrence(case, fact)
+    known = known_money(case, fact.gateway_id, *kinds, occurrence=occurrence)
+    if known is None or occurrence is not None or fact.kind not in MONEY_KINDS:
+        return known
+    times = {m.occurrence for m in case.of_transaction(fact.gateway_id, *kinds)}
+    each = [known_money(case, fact.gateway_id, *kinds, occurrence=time) for time in times]
+    return fact.money if fact.money in each else known
 
 
 def _occurrence(case: Case, fact: Fact) -> int | None:

@@ -24,6 +24,8 @@ _MONEY_IN = frozenset(
         K.REFUND_BEYOND_CAP,
     }
 )
+# Money in that may have no other way out: no payment of ours made it, or giving it back was refused.
+_MAY_STAY = frozenset({K.ORPHAN, K.REFUND_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,9 @@ CHOICES: tuple[Choice, ...] = (
     Choice(
         "adopt",
         "Accept the gateway's amount",
-        "More money left us than our books explain; it is taken out of sales.",
-        ("Debit sales, credit {account} with what went out.",),
-        frozenset({K.AMOUNT_MISMATCH, K.CURRENCY_MISMATCH, K.REFUND_BEYOND_CAP, K.ORPHAN}),
+        "What the gateway moved beyond our books stands: it is taken out of sales, or into them.",
+        ("What went out: debit sales, credit {account}. What came in: debit {account}, credit sales.",),
+        frozenset({K.AMOUNT_MISMATCH, K.CURRENCY_MISMATCH, K.REFUND_BEYOND_CAP, K.ORPHAN, K.REFUND_FAILED}),
         frozenset({K.REFUND_BEYOND_CAP}),
         needs_money=True,
     ),
@@ -178,7 +180,7 @@ def refusal_of(choice: Choice, review: Review) -> str:
         return "This kind of case is not decided that way."
     if choice.code in {"refund", "wallet", "apply_to_other", "apply_here"} and review.held_minor <= 0:
         return "The case holds no money to give: it stands for money that went out."
-    if choice.code == "adopt" and review.held_minor > 0:
+    if choice.code == "adopt" and review.held_minor > 0 and review.kind not in _MAY_STAY:
         return "The case holds money that came in: say what it is for."
     check = _CHECKS.get(choice.code)
     return check(review) if check else ""

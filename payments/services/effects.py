@@ -13,7 +13,16 @@ from payments.accounting import HELD_ON, SUSPENSE, Booking, entry_for
 from payments.decisions import Decision, Posting
 from payments.facts import MONEY_KINDS, Fact, FactKind
 from payments.models import Attempt, Movement, Operation, Payment, Refund, Review
-from payments.services.case import Case, held_hold, known_money, movement_time, next_occurrence, reviews_holding
+from payments.services.case import (
+    Case,
+    held_hold,
+    known_money,
+    movement_time,
+    next_occurrence,
+    refunded_transaction,
+    reviews_holding,
+    transaction_of,
+)
 from payments.services.clocks import RETRY_SECONDS, review_due, set_operation_clock
 from payments.states import (
     AttemptState,
@@ -327,7 +336,7 @@ def _open_review(case: Case, fact: Fact, decision: Decision, *, now: datetime) -
             payment=case.payment,
             attempt=case.attempt,
             operation=case.operation,
-            gateway_id=fact.gateway_id or (case.operation.gateway_id if case.operation else ""),
+            gateway_id=_asked_about(case, fact, decision),
             held_on=held_on,
             held_minor=money.amount_minor if money is not None else 0,
             currency=money.currency if money is not None else "",
@@ -338,6 +347,16 @@ def _open_review(case: Case, fact: Fact, decision: Decision, *, now: datetime) -
         )
         review.save()
         case.reviews.append(review)
+
+
+def _asked_about(case: Case, fact: Fact, decision: Decision) -> str:
+    """The transaction that the question is about: for money that should have gone back, the one that took it."""
+    refund = case.refund_of(case.operation)
+    if decision.posting == Posting.REFUND_FREED and refund is not None and case.attempt is not None:
+        return transaction_of(refund, case.attempt, case)
+    if decision.review == ReviewKind.REFUND_FAILED and fact.kind == FactKind.VOID:
+        return refunded_transaction(case, fact.gateway_id)
+    return fact.gateway_id or (case.operation.gateway_id if case.operation else "")
 
 
 def _held_parts(case: Case, fact: Fact, decision: Decision) -> list[tuple[str, Money]]:
