@@ -20,7 +20,7 @@ from config.drill.faults import Planned, Trouble
 
 CLIENTS = 16  # merchants' systems at once; most of them wait for their payment to get somewhere
 WINDOW_SECONDS = 2.0  # how long an outage lasts
-FOLLOW_SECONDS = 25.0  # a follow-up waits so long for its payment to get there
+FOLLOW_SECONDS = 12.0  # a follow-up waits so long for its payment to get there
 _LOOK_SECONDS = 0.5
 _HELD_UP_SECONDS = 1.2  # from the first hanging call to the kill
 

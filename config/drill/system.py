@@ -120,15 +120,19 @@ def attached(url: str, simulator_url: str) -> System:
 def own(report: Callable[[str], None], *, seed: int) -> Iterator[System]:
     """Bring a whole system up in a temporary folder, and take all of it away afterwards.
 
-    Raises: CannotStartError, EmbeddedError in one sentence.
+    Raises: CannotStartError, EmbeddedError in one sentence; DrillError if a signal ended it.
     """
+    stopped = True
     folder = Path(tempfile.mkdtemp(prefix="counterfoil-drill-"))
     supervisor = Supervisor(report=lambda name, seconds: report(f"{name} ready after {seconds:.1f} s"))
     try:
         with supervisor.session():
             yield _start(folder, supervisor, seed)
+            stopped = False
     finally:
         wipe([folder])
+    if stopped:  # the supervisor's session swallows the signal
+        raise DrillError("The drill was stopped before its verdict.")
 
 
 def _start(folder: Path, supervisor: Supervisor, seed: int) -> System:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -21,7 +22,7 @@ from tests.payments.factories import nmi_account
 from tests.payments.inbox.test_live import server
 from tests.payments.kills.test_doubled import celery_worker
 from tests.services import ROOT
-from tests.simulator_fixture import start_simulator
+from tests.simulator_fixture import start_simulator, wait_for
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -397,6 +398,25 @@ class TestRealDrills:
         assert {i["name"] for i in told["invariants"]} == set(RULES)
         assert any("killed" in note for note in told["notes"])
         assert any("restarted" in note for note in told["notes"])
+
+    def test_a_drill_that_is_stopped_takes_everything_it_started_with_it(
+        self, live_env: dict[str, str], tmp_path: Path
+    ):
+        env = {**live_env, "TMPDIR": str(tmp_path)}
+        with (tmp_path / "said").open("w") as said:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", "drill", "--payments", "50"],
+                cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            )  # fmt: skip
+            wait_for(lambda: "web ready" in (tmp_path / "said").read_text(), 60)
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.terminate()
+            code = process.wait(60)
+
+        assert code == 2
+        assert "stopped before its verdict" in (tmp_path / "said").read_text()
+        assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+        assert [*tmp_path.glob("counterfoil-drill-*")] == []
 
     @pytest.mark.django_db(transaction=True)
     def test_attached_to_a_system_whose_gateway_keeps_other_books_it_says_so_and_ends_with_one(

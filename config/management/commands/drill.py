@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +42,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run it; 1 if an invariant was broken, 2 if the drill itself could not go on."""
         wish = _wish(options)
+        self._began = time.monotonic()
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of every single request
         try:
             with self._system(wish, options) as system:
@@ -60,7 +62,7 @@ class Command(BaseCommand):
             yield system
 
     def _progress(self, words: str) -> None:
-        self.stderr.write(f"drill: {words}")
+        self.stderr.write(f"drill {time.monotonic() - self._began:4.0f} s: {words}")
         self.stderr.flush()
 
 
