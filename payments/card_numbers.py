@@ -54,10 +54,14 @@ class WithoutCardNumbers(logging.Filter):
     """For log handlers: a message may quote what a stranger sent, an address for instance."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through, its message without card numbers."""
+        """Let every record through, its message and its traceback without card numbers."""
         message = record.getMessage()
         if has_card_number(message):
             record.msg, record.args = without_card_numbers(message), None
+        if (
+            record.exc_info and not record.exc_text
+        ):  # an error may quote what it could not read; formatters keep this text
+            record.exc_text = without_card_numbers(logging.Formatter().formatException(record.exc_info))
         return True
 
 

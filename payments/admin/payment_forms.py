@@ -12,6 +12,9 @@ from payments.card_numbers import has_card_number
 from payments.models import GatewayAccount
 
 _CARD = "This looks like a card number. Card numbers must not be typed here; it was not kept."
+_UNREADABLE = (
+    "This holds a sign that cannot be seen: a line break, a control character or one that turns the text round."
+)
 _COMMON_CURRENCIES = ("USD", "EUR", "GBP")
 DEMO_TOKENS = (
     ("tok_ok", "tok_ok · approves"),
@@ -32,7 +35,15 @@ class CommandForm(forms.Form):
             typed = self.data.get(self.add_prefix(name), "")
             if has_card_number(str(typed)):
                 self._forget(name)
+            elif not self._is_readable(name, str(cleaned.get(name, ""))):
+                self.add_error(name, _UNREADABLE)
         return cleaned
+
+    def _is_readable(self, name: str, text: str) -> bool:
+        """Signs that cannot be seen make one reference look like another; lines belong into notes only."""
+        if isinstance(self.fields[name].widget, forms.Textarea):
+            text = " ".join(text.split())
+        return text.isprintable()
 
     def _forget(self, name: str) -> None:
         """Refuse the field, and empty it: neither the page nor an earlier complaint may repeat what was typed."""

@@ -33,6 +33,9 @@ def _refusing_methods(view: Callable[..., HttpResponseBase]) -> Callable[..., Ht
     @wraps(view)
     def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
+        response.headers.setdefault(
+            "Cache-Control", "no-store"
+        )  # it names payers, and the address alone does not say to whom
         if response.status_code != 405:
             return response
         allowed = response.headers.get("Allow", "")

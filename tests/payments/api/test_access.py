@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
@@ -185,3 +186,7 @@ class TestRateLimit:
             for _ in range(5):
                 spend("t", 1, now=NOON)
             assert time.monotonic() - began < 2
+
+
+def test_no_answer_is_kept_by_a_cache_on_the_way(client: Client) -> None:
+    assert client.get("/api/v1/payments?reference=x").headers["Cache-Control"] == "no-store"

@@ -115,5 +115,19 @@ def test_a_log_handler_writes_no_card_number() -> None:
     assert written.getvalue() == "Not Found: /api/v1/payments/[card number]\nNot Found: /api/v1/payments/17\n"
 
 
+def test_a_log_handler_writes_no_card_number_that_an_error_quotes() -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.addFilter(WithoutCardNumbers())
+    log = logging.Logger("test")  # noqa: LOG001 - a logger of its own
+    log.addHandler(handler)
+    try:
+        int("4111 1111 1111 1111")
+    except ValueError:
+        log.exception("It failed")
+    assert "ValueError: invalid literal for int() with base 10: '[card number]'" in written.getvalue()
+    assert "4111" not in written.getvalue().replace('int("4111 1111 1111 1111")', "")
+
+
 def test_a_body_full_of_digits_is_scanned_in_time() -> None:
     assert not has_card_number("9 " * 32_000)
