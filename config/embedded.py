@@ -15,6 +15,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,19 @@ def _make_private(path: Path) -> None:
     path.chmod(0o700)
 
 
+def _make_socket_folder(path: Path) -> None:
+    """Its name below the temporary folder can be guessed: whoever made it first could put a server of theirs there.
+
+    Raises: EmbeddedError if it is somebody else's.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found, us = path.lstat(), os.geteuid()
+    owners = {us} if us else {us, RunAs.decide().uid}
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
+        raise EmbeddedError(f"{path} is somebody else's: remove it, or choose a DATA_DIR with a shorter path.")
+    path.chmod(0o700)
+
+
 @dataclass(frozen=True)
 class RunAs:
     """As whom PostgreSQL runs: it refuses root, so root hands it to `nobody`."""
@@ -171,7 +185,7 @@ class Postgres:
         """
         run_as = RunAs.decide()
         _make_private(self.data_dir)
-        _make_private(self.socket_dir)
+        _make_socket_folder(self.socket_dir)
         run_as.give(self.data_dir)
         run_as.give(self.socket_dir)
         if not any(self.data_dir.iterdir()):
@@ -313,7 +327,7 @@ class Valkey:
     def start(self) -> None:
         """Start and return once it answers. Raises: EmbeddedError in one sentence."""
         _make_private(self.data_dir)
-        self.socket.parent.mkdir(parents=True, exist_ok=True)
+        _make_socket_folder(self.socket.parent)
         if not _becomes_false(self.answers):
             raise EmbeddedError(f"Valkey already runs on {self.socket}: stop that start first.")
         self.socket.unlink(missing_ok=True)

@@ -138,6 +138,8 @@ def _make_folders(data_dir: Path) -> None:
     try:
         for folder in (data_dir, data_dir / "logs", data_dir / "run"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (data_dir / "logs", data_dir / "run"):
+            folder.chmod(0o700)  # also one that was there before
         (data_dir / "run" / "probe").write_text("")
         (data_dir / "run" / "probe").unlink()
     except OSError as trouble:
