@@ -96,3 +96,8 @@ class TestAddresses:
 
         assert answer.status_code == 200
         assert answer.context["cl"].add_facets is False
+
+    @pytest.mark.parametrize("query", ["s=people", "s=people&extended=1", "s=people&page=x", "s=PEOPLE&page=99"])
+    def test_pages_are_found_by_name_whatever_else_is_asked(self, admin: Client, query: str) -> None:
+        assert "Users" in admin.get("/admin/search/?s=user").text
+        assert admin.get(f"/admin/search/?{query}").status_code == 200
