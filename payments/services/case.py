@@ -180,8 +180,10 @@ def _of_attempt(case: Case, attempt: Attempt, fact: Fact) -> Operation | None:
 
 
 def _acts_on(operation: Operation, gateway_id: str) -> bool:
-    """A capture or void names its transaction from the start: one of another transaction is somebody else's doing."""
-    if operation.kind not in {OperationKind.CAPTURE, OperationKind.VOID}:
+    """A capture or void names its transaction from the start, and what collected has made one: another transaction of
+    the same order is somebody else's doing."""
+    names_it = operation.kind in {OperationKind.CAPTURE, OperationKind.VOID}
+    if not names_it and operation.state != OperationState.SUCCEEDED:
         return True
     return not gateway_id or operation.gateway_id in {"", gateway_id}
 

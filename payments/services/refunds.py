@@ -50,10 +50,12 @@ _MOST_TRIES = 6
 
 
 def refundable_money(case: Case) -> Money:
-    """captured − refunds in any state but failed and cancelled (voids by hand have their refund row as well)."""
+    """captured − refunds in any state but failed and cancelled (voids by hand have their refund row as well), and what had
+    gone back of money before a review let it count."""
     captured = captured_money(case)
     alive = sum(r.amount_minor for r in case.refunds if r.state not in DEAD_REFUND_STATES and r.review_id is None)
-    return captured - Money(alive, captured.currency)
+    before = [m for m in case.movements if m.kind == MovementKind.REFUND and m.counts and m.refund_id is None]
+    return captured - Money(alive, captured.currency) - total(before, captured.currency)
 
 
 def request_refund(

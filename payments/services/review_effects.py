@@ -151,11 +151,16 @@ def _lock_target(d: Decided) -> Payment:
 
 
 def _count_money(review: Review, payment: Payment, attempt: Attempt | None) -> None:
-    """The movements that the review held become part of the payment's amounts."""
-    movements = Movement.objects.filter(
-        gateway_account_id=review.gateway_account_id, gateway_id=review.gateway_id, kind=MovementKind.CAPTURE
-    )
-    movements.update(counts=True, payment=payment, **({"attempt": attempt} if attempt else {}))
+    """The movements that the review held become part of the payment's amounts, with what went back of them already."""
+    ours = {"gateway_account_id": review.gateway_account_id, "counts": False, "currency": review.currency}
+    took = Movement.objects.filter(gateway_id=review.gateway_id, kind=MovementKind.CAPTURE, **ours)
+    exact = took.filter(amount_minor=review.held_minor).order_by("pk").values_list("pk", flat=True)[:1]
+    if exact:
+        took = took.filter(pk=exact[0])
+    elif review.attempt_id is not None:
+        back = Movement.objects.filter(kind=MovementKind.REFUND, attempt_id=review.attempt_id, refund=None, **ours)
+        back.update(counts=True, payment=payment)
+    took.update(counts=True, payment=payment, **({"attempt": attempt} if attempt else {}))
 
 
 def _refund(d: Decided) -> None:

@@ -135,7 +135,10 @@ def _moved(transaction: Transaction, currency: str, action: Action) -> Money:
 
 
 def _voided(transaction: Transaction, currency: str, void: Action | None) -> Money:
-    """What a void gave back: the captured money, or else the hold. The void's own amount is often empty or zero."""
+    """What a void gave back: the money captured before it, or else the hold. Its own amount is often empty or zero."""
+    if void is not None:  # money may have been taken again after it
+        before = next(place for place, action in enumerate(transaction.actions) if action is void)
+        transaction = replace(transaction, actions=transaction.actions[:before])
     released = transaction.succeeded(*TAKES) or transaction.succeeded(*RETURNS) or transaction.succeeded(*HOLDS)
     source = released[-1] if released else void
     if source is None:
