@@ -34,6 +34,7 @@ class Drive:
     seed: int
     ids: dict[int, str] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
+    given_up: list[str] = field(default_factory=list)  # payments whose follow-up waited in vain
 
     def take_payments(
         self, planned: Sequence[Planned], rate: float, windows: Sequence[Trouble], kills: Sequence[Callable[[], None]]
@@ -164,8 +165,18 @@ class Drive:
             if state in ends:
                 return False
             time.sleep(_LOOK_SECONDS)
-        self.done["follow-ups given up"] += 1
+        self.given_up.append(payment_id)
         return False
+
+    def catch_up(self, planned: Sequence[Planned]) -> None:
+        """What came too late for its follow-up gets it now. Raises: DrillError."""
+        waiting, self.given_up = set(self.given_up), []
+        late = [(each, self.ids[each.number]) for each in planned if self.ids[each.number] in waiting]
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            for future in [clients.submit(_STORIES[each.story], self, each, payment_id) for each, payment_id in late]:
+                future.result()
+        self.done["follow-ups made later"] = len(waiting) - len(self.given_up)
+        self.done["follow-ups given up"] = len(self.given_up)
 
     # ---- the gateway's own side --------------------------------------------------------------------------------------
 

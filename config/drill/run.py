@@ -42,6 +42,7 @@ def drill(wish: Wish, system: System, report: Callable[[str], None]) -> Report:
         drive.take_payments(planned, wish.rate, windows(wish.faults), system.kills(wish.faults, wish.payments))
         report(f"{wish.payments} payments were taken in {time.monotonic() - began:.0f} s")
         _wait_until_quiet(system, control)
+        drive.catch_up(planned)
         report("quiet; the gateway's people act late")
         drive.late_acts(planned)
         _wait_until_quiet(system, control)
