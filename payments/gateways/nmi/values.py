@@ -28,6 +28,7 @@ OPERATIONS = {
 
 _STAMP = "%Y%m%d%H%M%S"
 _LONGEST_TEXT = 200
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL's text holds neither NUL nor half a surrogate pair
 _CARD_LIKE = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 
 
@@ -82,7 +83,7 @@ def evidence_of(**facts: object) -> dict[str, object]:
 
 def mask(text: str) -> str:
     """The text without card numbers: any 13 to 19 digits that pass Luhn's test keep their last four."""
-    return _CARD_LIKE.sub(_cut, text.replace("\x00", ""))[:_LONGEST_TEXT]
+    return _CARD_LIKE.sub(_cut, _UNSTORABLE.sub("", text))[:_LONGEST_TEXT]
 
 
 def looks_like_card(text: str) -> bool:
@@ -90,9 +91,9 @@ def looks_like_card(text: str) -> bool:
 
 
 def text_in(fields: Mapping[str, object], name: str) -> str:
-    """A field as text, blanks cut; empty where it is missing or no text."""
+    """A field as text, blanks cut, what cannot be stored replaced; empty where it is missing or no text."""
     value = fields.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    return _UNSTORABLE.sub("\ufffd", value).strip() if isinstance(value, str) else ""
 
 
 def _cut(found: re.Match[str]) -> str:

@@ -56,7 +56,7 @@ def event_key(body: bytes) -> str:
         found = text_in(_json(body), "event_id")
     except Unreadable:
         found = ""
-    if found and len(found) <= _LONGEST_KEY and found.isprintable():
+    if found and len(found) <= _LONGEST_KEY and found.isprintable() and "\ufffd" not in found:
         return found
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
