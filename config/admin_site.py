@@ -14,9 +14,8 @@ import qrcode
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -93,13 +92,13 @@ class OperatorSite(UnfoldAdminSite):
     def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:  # noqa: FBT001, FBT002 - Django's signature
         """Send a person who still owes a second factor to the page that sets it up, whatever was asked for.
 
-        Raises: BadRequest for an address with a NUL, before any page asks the database for it.
+        An address with a NUL is a bad request: PostgreSQL cannot even be asked for one.
         """
         inner = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if "\x00" in request.path + unquote(request.META.get("QUERY_STRING", "")):
-                raise BadRequest("An address holds no NUL: PostgreSQL cannot even be asked for one.")
+                return HttpResponseBadRequest("An address holds no NUL.\n", content_type="text/plain")
             if self.has_permission(request) and owes_second_factor(request):
                 return HttpResponseRedirect(reverse(f"{self.name}:second_factor"))
             answer: HttpResponse = inner(request, *args, **kwargs)
