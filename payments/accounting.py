@@ -91,7 +91,11 @@ def _release(booking: Booking) -> list[PostingDraft]:
 
 
 def _capture(money: Money, b: Booking) -> list[PostingDraft]:
-    return _transfer(receivable(b.gateway, money.currency), sales(money.currency), money, b) + _release(b)
+    return _taken(money, b) + _release(b)
+
+
+def _taken(money: Money, b: Booking) -> list[PostingDraft]:
+    return _transfer(receivable(b.gateway, money.currency), sales(money.currency), money, b)
 
 
 def _into_held(code: str, money: Money, b: Booking) -> list[PostingDraft]:
@@ -134,6 +138,7 @@ _MONEY_LINES = {
     Posting.HOLD_AND_RELEASE: lambda money, b: _memo(money, b) + _memo(-money, b),
     Posting.HOLD_RELEASE: lambda money, b: _memo(-(b.hold or money), b),
     Posting.CAPTURE: _capture,
+    Posting.CAPTURE_AND_BACK: lambda money, b: _taken(money, b) + _taken(-money, b),
     Posting.SUSPENSE: lambda money, b: _into_held(SUSPENSE, money, b),
     Posting.OVERPAYMENT: lambda money, b: _into_held(OVERPAYMENTS, money, b),
     Posting.REFUND: _refund,

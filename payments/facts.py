@@ -69,7 +69,7 @@ class Fact:
     `reference` is our own reference as the gateway echoes it (the attempt's for sale, authorise, capture and void; the
     refund operation's own for refunds). `original_gateway_id` names the transaction a refund belongs to, where known.
     `occurrence` counts movements of one kind within one transaction (0 the first) where the source lists its whole history;
-    None where it tells of one event. `evidence` holds small, redacted, JSON-able facts for the
+    None where it tells of one event; `undone` says that the listed history shows a void after it. `evidence` holds small, redacted, JSON-able facts for the
     timeline; never a secret, never a card number.
     """
 
@@ -89,6 +89,7 @@ class Fact:
     hold_until: datetime | None = None
     test_mode: bool = False
     occurrence: int | None = None
+    undone: bool = False
     evidence: dict[str, object] = field(default_factory=dict)
 
 
@@ -117,6 +118,7 @@ class Snapshot:
     refund_of_review: bool = False  # it gives back money of a review, which is no part of the payment's amounts
     promised: bool = False  # a refund of just this sum of this transaction is approved, and nothing was sent for it
     undoes_refund: bool = False  # the fact's transaction is a refund that we know
+    voided_here: bool = False  # a void of the fact's transaction is known
     nothing_here: bool = False  # no movement of the fact's transaction is known
     hold_alive: bool = False  # something of this payment is still held at the gateway
     asked: Money | None = None

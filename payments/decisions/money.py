@@ -126,13 +126,24 @@ def decide_capture(s: Snapshot, fact: Fact) -> Decision:
         return _in_suspense("Money came for a payment that has sent nothing.", ReviewKind.ORPHAN)
     if s.due is not None and fact.money is not None and fact.money.currency != s.due.currency:
         return _in_suspense(f"The gateway took {fact.money}; {s.due} was due.", ReviewKind.CURRENCY_MISMATCH)
+    if s.voided_here and fact.source == Source.LOOK_UP and fact.undone:
+        return Decision(
+            Verdict.APPLY,
+            f"We hear of the {fact.money} that were taken only after their void: they went back at once.",
+            operation_to=OperationState.SUCCEEDED,
+            posting=Posting.CAPTURE_AND_BACK,
+        )
+    if s.voided_here and fact.source == Source.WEBHOOK and not s.orphan_due:
+        return ask("A void of this transaction is known: only the gateway's list can tell which of the two came first.")
     if not s.attempt_is_current:
         return _capture_of_earlier_attempt(s)
     if state in PAID_STATES:
         return _second_capture()
     if s.hold_alive and not s.same_transaction:
         return replace(
-            _in_suspense("Another transaction of this order took money while the hold lives.", ReviewKind.SECOND_CAPTURE),
+            _in_suspense(
+                "Another transaction of this order took money while the hold lives.", ReviewKind.SECOND_CAPTURE
+            ),
             attempt_to=None,
         )
     if state in _GIVEN_UP and not (state == S.EXPIRED and _may_still_pay(s, fact)):

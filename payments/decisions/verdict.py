@@ -24,6 +24,7 @@ class Posting(StrEnum):
     HOLD_AND_RELEASE = "hold_and_release"  # memo: a hold we hear of after its end
     HOLD_RELEASE = "hold_release"  # memo: what was held is free
     CAPTURE = "capture"  # receivable from the gateway against sales
+    CAPTURE_AND_BACK = "capture_and_back"  # money taken that we hear of after its void
     SUSPENSE = "suspense"  # receivable against suspense, a review says what it is for
     OVERPAYMENT = "overpayment"  # receivable against what we owe the payer
     REFUND = "refund"  # a reserved refund went out

@@ -308,6 +308,7 @@ def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot
         account_shared=case.account.shared,
         orphan_due=orphan_due,
         movement_settled=_is_settled(case, fact.gateway_id),
+        voided_here=bool(case.of_transaction(fact.gateway_id, MovementKind.VOID)),
         undoes_refund=bool(case.of_transaction(fact.gateway_id, MovementKind.REFUND)),
         nothing_here=not any(m.gateway_id == fact.gateway_id for m in case.movements),
     )

@@ -105,6 +105,8 @@ def _movements(transaction: Transaction, currency: str, at: datetime) -> Iterato
         fact = _fact(transaction, kind, moment_of(action.date, absent=at), action)
         fact = replace(fact, occurrence=times[kind])
         times[kind] += 1
+        if kind != FactKind.VOID:
+            fact = replace(fact, undone=_is_undone(transaction, action))
         if kind == FactKind.VOID:
             yield replace(fact, money=_voided(transaction, currency, action))
         elif kind == FactKind.AUTHORISATION:
@@ -112,6 +114,12 @@ def _movements(transaction: Transaction, currency: str, at: datetime) -> Iterato
             yield replace(fact, money=_moved(transaction, currency, action), hold_until=hold_until)
         else:
             yield replace(fact, money=_moved(transaction, currency, action))
+
+
+def _is_undone(transaction: Transaction, action: Action) -> bool:
+    """Does a void stand after it in the report?"""
+    after = next(place for place, one in enumerate(transaction.actions) if one is action) + 1
+    return any(later.success and later.action_type == "void" for later in transaction.actions[after:])
 
 
 def _endings(transaction: Transaction, currency: str, at: datetime) -> Iterator[Fact]:
