@@ -69,8 +69,8 @@ class Fact:
     `reference` is our own reference as the gateway echoes it (the attempt's for sale, authorise, capture and void; the
     refund operation's own for refunds). `original_gateway_id` names the transaction a refund belongs to, where known.
     `occurrence` counts movements of one kind within one transaction (0 the first) where the source lists its whole history;
-    None where it tells of one event; `undone` says that the listed history shows a void after it. `evidence` holds small, redacted, JSON-able facts for the
-    timeline; never a secret, never a card number.
+    None where it tells of one event. `undone`: the listed history shows a void after it.
+    `evidence` holds small, redacted, JSON-able facts for the timeline; never a secret, never a card number.
     """
 
     kind: FactKind

@@ -126,15 +126,9 @@ def decide_capture(s: Snapshot, fact: Fact) -> Decision:
         return _in_suspense("Money came for a payment that has sent nothing.", ReviewKind.ORPHAN)
     if s.due is not None and fact.money is not None and fact.money.currency != s.due.currency:
         return _in_suspense(f"The gateway took {fact.money}; {s.due} was due.", ReviewKind.CURRENCY_MISMATCH)
-    if s.voided_here and fact.source == Source.LOOK_UP and fact.undone:
-        return Decision(
-            Verdict.APPLY,
-            f"We hear of the {fact.money} that were taken only after their void: they went back at once.",
-            operation_to=OperationState.SUCCEEDED,
-            posting=Posting.CAPTURE_AND_BACK,
-        )
-    if s.voided_here and fact.source == Source.WEBHOOK and not s.orphan_due:
-        return ask("A void of this transaction is known: only the gateway's list can tell which of the two came first.")
+    voided = _voided_before_or_after(s, fact) if s.voided_here else None
+    if voided is not None:
+        return voided
     if not s.attempt_is_current:
         return _capture_of_earlier_attempt(s)
     if state in PAID_STATES:
@@ -157,6 +151,20 @@ def decide_capture(s: Snapshot, fact: Fact) -> Decision:
     if not _pays(s, fact):
         return _in_suspense(f"The gateway took {fact.money}; {_expected(s)} was asked.", ReviewKind.AMOUNT_MISMATCH)
     return _capture(s, fact)
+
+
+def _voided_before_or_after(s: Snapshot, fact: Fact) -> Decision | None:
+    """A void is known. Was this undone by it, or did it come to life afterwards? None: take it as new money."""
+    if fact.source == Source.LOOK_UP and fact.undone:
+        return Decision(
+            Verdict.APPLY,
+            f"We hear of the {fact.money} that were taken only after their void: they went back at once.",
+            operation_to=OperationState.SUCCEEDED,
+            posting=Posting.CAPTURE_AND_BACK,
+        )
+    if fact.source == Source.WEBHOOK and not s.orphan_due:
+        return ask("A void of this transaction is known: only the gateway's list can tell which of the two came first.")
+    return None
 
 
 def _expected(s: Snapshot) -> object:
