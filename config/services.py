@@ -10,6 +10,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from config.roles import MATRIX, VIEWED_APPS, Role
 from payments.services.accounts import ensure_gateway_account
 
+_LONGEST_NAME = 150  # Django's own limit
+
 
 class UnknownRoleError(ValueError):
     """The role does not exist; the message names those that do."""
@@ -43,12 +45,15 @@ def sync_roles() -> RolesReport:
 def make_staff(name: str, role: str, password: str) -> User:
     """Make the person, or bring the existing one to exactly this role and password; never a superuser.
 
-    Raises: UnknownRoleError; ValueError for an empty name or password. Idempotent on: name. Writes: user, membership.
+    Raises: UnknownRoleError; ValueError for an empty name or password, or a name that cannot be stored.
+    Idempotent on: name. Writes: user, membership.
     """
     if role not in set(Role):
         raise UnknownRoleError(f"There is no role “{role}”: choose one of {', '.join(Role)}.")
     if not name.strip() or not password:
         raise ValueError("A person needs a name and a password.")
+    if len(name.strip()) > _LONGEST_NAME or not name.strip().isprintable():
+        raise ValueError(f"A person's name has at most {_LONGEST_NAME} characters, all of which can be seen.")
     sync_roles()
     user, _ = User.objects.select_for_update().get_or_create(username=name.strip())
     user.is_staff, user.is_active, user.is_superuser = True, True, False

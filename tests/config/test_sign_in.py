@@ -137,3 +137,9 @@ def test_the_session_is_a_new_one_and_its_cookie_is_kept_from_scripts(settings: 
     cookie = client.cookies[settings.SESSION_COOKIE_NAME]
     assert cookie.value != planted.session_key
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+
+
+@pytest.mark.parametrize("name", ["x" * 151, "a\x00b", "a\nb", "a\udc80"])
+def test_a_name_that_cannot_be_stored_makes_nobody(name: str) -> None:
+    with pytest.raises(ValueError, match="at most 150 characters, all of which can be seen"):
+        make_staff(name, "operator", PASSWORD)
