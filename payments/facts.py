@@ -118,7 +118,7 @@ class Snapshot:
     refund_of_review: bool = False  # it gives back money of a review, which is no part of the payment's amounts
     promised: bool = False  # a refund of just this sum of this transaction is approved, and nothing was sent for it
     undoes_refund: bool = False  # the fact's transaction is a refund that we know
-    voided_here: bool = False  # a void of the fact's transaction is known
+    voided_here: bool = False  # a void of the fact's transaction is known, booked as the end of its hold
     nothing_here: bool = False  # no movement of the fact's transaction is known
     hold_alive: bool = False  # something of this payment is still held at the gateway
     asked: Money | None = None

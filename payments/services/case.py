@@ -242,6 +242,11 @@ def is_voided(case: Case, gateway_id: str) -> bool:
     return bool(moved) and moved[-1].kind == MovementKind.VOID
 
 
+def _released_a_hold(case: Case, gateway_id: str) -> bool:
+    """Is a void of this transaction known that was booked as the end of a hold, or of nothing? It may have undone more."""
+    return any(m.counts and not m.of_captured_money for m in case.of_transaction(gateway_id, MovementKind.VOID))
+
+
 def transaction_of(refund: Refund, attempt: Attempt, case: Case) -> str:
     """The gateway's transaction that a refund gives back: that of the review's money, else the attempt's."""
     reviewed = refund.review.gateway_id if refund.review else ""
@@ -308,7 +313,7 @@ def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot
         account_shared=case.account.shared,
         orphan_due=orphan_due,
         movement_settled=_is_settled(case, fact.gateway_id),
-        voided_here=bool(case.of_transaction(fact.gateway_id, MovementKind.VOID)),
+        voided_here=_released_a_hold(case, fact.gateway_id),
         undoes_refund=bool(case.of_transaction(fact.gateway_id, MovementKind.REFUND)),
         nothing_here=not any(m.gateway_id == fact.gateway_id for m in case.movements),
     )

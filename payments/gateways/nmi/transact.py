@@ -78,14 +78,15 @@ def _refuses_credential(credential: str) -> str:
 def request(command: Command) -> WireRequest:
     """The form, without the security key.
 
-    A capture or void carries no orderid: NMI may write it over the attempt's, by which we look up. `dup_seconds` is not
-    sent: the account's own window stays in force.
+    A capture or void carries no orderid: NMI may write it over the attempt's, by which we look up. `dup_seconds` is
+    sent only where an operator decided that an equal payment is meant; else the account's own window stays in force.
     """
     form = {"type": TYPES[command.kind]}
     if command.kind in COLLECTING:
         form |= _card(command.credential) | _amount(command.money)
         form |= {"currency": command.money.currency, "orderid": command.reference}
         form |= {"orderdescription": command.description, "email": command.payer_email}
+        form |= {"dup_seconds": "0"} if command.repeat_on_purpose else {}
     else:
         form["transactionid"] = command.gateway_id
         if command.kind != OperationKind.VOID:

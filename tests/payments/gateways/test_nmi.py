@@ -68,6 +68,9 @@ class TestForms:
     def test_leave_the_account_s_duplicate_window_alone(self, kind: OperationKind) -> None:
         assert "dup_seconds" not in form(command(kind))
 
+    def test_switch_it_off_where_an_operator_means_an_equal_payment(self) -> None:
+        assert form(replace(command(OperationKind.SALE), repeat_on_purpose=True))["dup_seconds"] == "0"
+
     def test_what_is_not_known_is_left_out(self) -> None:
         sent = form(replace(command(OperationKind.SALE), description="", payer_email=""))
 
