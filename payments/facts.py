@@ -119,6 +119,7 @@ class Snapshot:
     promised: bool = False  # a refund of just this sum of this transaction is approved, and nothing was sent for it
     undoes_refund: bool = False  # the fact's transaction is a refund that we know
     voided_here: bool = False  # a void of the fact's transaction is known, booked as the end of its hold
+    moved_away: bool = False  # money of the fact's transaction pays another payment, by somebody's decision
     nothing_here: bool = False  # no movement of the fact's transaction is known
     hold_alive: bool = False  # something of this payment is still held at the gateway
     asked: Money | None = None

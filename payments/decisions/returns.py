@@ -22,6 +22,8 @@ def decide_void(s: Snapshot, fact: Fact) -> Decision:
     """A transaction was undone before settlement: a hold was released, or captured money given back whole."""
     if s.undoes_refund:
         return _refund_came_back(fact)
+    if s.moved_away:
+        return _beyond_cap(f"{fact.money} went back, and they had been given to another payment.")
     if s.nothing_here and fact.source != Source.LOOK_UP and not s.orphan_due:
         return ask("The gateway voided a transaction of which we know nothing: it is asked what came before.")
     if s.promised or (s.operation_has_refund and not s.refund_ended):
@@ -100,7 +102,7 @@ def _captured_left(s: Snapshot, fact: Fact) -> int | None:
 def _captured_money_went_back(s: Snapshot, fact: Fact) -> Decision:
     left = _captured_left(s, fact)
     assert fact.money is not None
-    if left is None or s.payment_state not in _RETURNS_FROM:
+    if left is None or s.payment_state not in _RETURNS_FROM or s.attempt_state is None:
         return _beyond_cap(f"{fact.money} went back, and the payment has nothing to give.")
     if fact.money.amount_minor > left:
         return _beyond_cap(f"{fact.money} went back, more than was left of what had been captured.")

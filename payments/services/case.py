@@ -48,6 +48,9 @@ class Case:
     movements: list[Movement] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
+    elsewhere: list[Movement] = field(
+        default_factory=list
+    )  # of the fact's transaction, booked as another's or nobody's
     promised: Refund | None = None  # the unsent refund that the fact fulfils by another hand
 
     @property
@@ -98,6 +101,10 @@ def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> C
             reviews=_open_reviews(Review.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id)),
         )
     case = lock_payment(payment_id, account)
+    if fact.kind in MONEY_KINDS:
+        of_transaction = Movement.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id)
+        own = {movement.pk for movement in case.movements}
+        case.elsewhere = [movement for movement in of_transaction.order_by("id") if movement.pk not in own]
     case.operation, case.attempt = _subject(case, fact, operation_id)
     return case
 
@@ -324,6 +331,8 @@ def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot
 
 def _known_of(case: Case, fact: Fact, *kinds: MovementKind) -> Money | None:
     """What is booked of the fact's movement. A source that tells of one event means any time with just this sum."""
+    if case.elsewhere and fact.kind in MONEY_KINDS:  # a decision gave it to another payment: known all the same
+        case = Case(account=case.account, movements=[*case.movements, *case.elsewhere], operation=case.operation)
     occurrence = _occurrence(case, fact)
     known = known_money(case, fact.gateway_id, *kinds, occurrence=occurrence)
     if known is None or occurrence is not None or fact.kind not in MONEY_KINDS:
@@ -388,6 +397,7 @@ def _with_payment(base: Snapshot, case: Case, payment: Payment, fact: Fact) -> S
         refund_of_review=refund is not None and refund.review_id is not None,
         promised=case.promised is not None,
         hold_alive=hold_alive(case),
+        moved_away=any(m.kind == MovementKind.CAPTURE and m.payment_id for m in case.elsewhere),
         asked=operation.money if operation else None,
         cancel_requested=payment.cancel_requested_at is not None,
         nothing_open=nothing_open(case),

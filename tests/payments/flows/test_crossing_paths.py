@@ -262,6 +262,23 @@ class TestRefundsByOtherHands:
         with pytest.raises(NotAllowedNow, match="dashboard"):
             request_refund(target.public_id, amount_minor=1000, reason="returned", actor=SYSTEM, now=clock())
 
+    def test_money_that_pays_another_payment_and_is_voided_becomes_a_case(self, world: World, clock: Clock):
+        first = paid(clock, capture="manual")
+        cancel_payment(first.public_id, actor=SYSTEM, now=clock())
+        advance_payment(first.pk, clock)
+        world.simulator.act("capture", reference=reference(first), force=True)
+        ask_about(first.pk, clock)
+        other = paid(clock, token="tok_decline_insufficient_funds")
+        world.decide_by(Review.objects.get(), "apply_to_other")
+        assert state_of(other) == PaymentState.CAPTURED
+
+        world.simulator.act("void", reference=reference(first))
+        ask_about(first.pk, clock)
+
+        assert open_reviews() == ["refund_beyond_cap"]
+        assert (balance("1110"), balance("2020"), balance("2050")) == (0, -1000, 1000)
+        assert_books_agree(world.simulator)
+
 
 class TestMidFlight:
     def test_a_secret_that_went_missing_is_an_incident_and_no_crash(self, world: World, clock: Clock, monkeypatch):
