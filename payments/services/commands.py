@@ -14,11 +14,12 @@ from payments.jobs import ADVANCE_PAYMENT, enqueue
 from payments.models import Payment
 from payments.services.actors import Actor
 from payments.services.calls import adapter_for
-from payments.services.case import Case, held_hold, lock_payment, snapshot_of
+from payments.services.case import Case, held_hold, lock_payment
 from payments.services.clocks import set_payment_clock
 from payments.services.operations import plan_operation
 from payments.services.recording import Cause, apply_fact
 from payments.services.refunds import lock_by_public_id, refundable_money
+from payments.services.snapshots import snapshot_of
 from payments.states import OPEN_OPERATION_STATES, PAID_STATES, OperationKind, PaymentState, Source
 
 

@@ -9,21 +9,20 @@ from datetime import datetime, timedelta
 
 from ledger.money import Money
 from ledger.services import post_entries
-from payments.accounting import HELD_ON, SUSPENSE, Booking, entry_for
+from payments.accounting import SUSPENSE, Booking, entry_for
 from payments.decisions import Decision, Posting
 from payments.facts import MONEY_KINDS, Fact, FactKind
-from payments.models import Attempt, Movement, Operation, Payment, Refund, Review
+from payments.models import Attempt, Movement, Operation, Payment, Refund
 from payments.services.case import (
     Case,
     held_hold,
     known_money,
     movement_time,
     next_occurrence,
-    refunded_transaction,
     reviews_holding,
-    transaction_of,
 )
-from payments.services.clocks import RETRY_SECONDS, review_due, set_operation_clock
+from payments.services.cases import answer_reviews, give_back, open_review, settle_review
+from payments.services.clocks import RETRY_SECONDS, set_operation_clock
 from payments.states import (
     AttemptState,
     Certainty,
@@ -33,7 +32,6 @@ from payments.states import (
     PaymentState,
     RefundState,
     ReviewKind,
-    ReviewState,
     Waits,
 )
 
@@ -63,7 +61,7 @@ def carry_out(case: Case, fact: Fact, decision: Decision, *, now: datetime, acto
     _move_attempt(case, fact, decision)
     _move_refund(case, fact, decision, now)
     if decision.review is not None:
-        _open_review(case, fact, decision, now=now)
+        open_review(case, fact, decision, now=now)
     _move_payment(case, fact, decision, now)
     return done
 
@@ -90,7 +88,7 @@ def _book(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: s
         movements.append(movement)
     _end_hold(case, fact, decision, now)
     if decision.posting == Posting.HELD_OUT:
-        _give_back(case, fact, fact.money, now)
+        give_back(case, fact, fact.money, now)
     return Done(tuple(movements), movements[0].entry_source_key)
 
 
@@ -210,7 +208,7 @@ def _end_hold(case: Case, fact: Fact, decision: Decision, now: datetime) -> None
             movement.save(update_fields=["released_at"])
     for review in case.reviews:  # a question about a hold that lives no more
         if review.kind in _ABOUT_HOLDS and review.gateway_id == fact.gateway_id:
-            _settle_review(review, now, "The hold has ended at the gateway.")
+            settle_review(review, now, "The hold has ended at the gateway.")
 
 
 def _settle(case: Case, fact: Fact, now: datetime) -> None:
@@ -238,7 +236,7 @@ def _move_operation(case: Case, fact: Fact, decision: Decision, now: datetime) -
     if target == OperationState.DECLINED and fact.failure_class == FailureClass.FRAUD:
         _block_method(case, operation, now)
     if target != OperationState.UNKNOWN:
-        _answer_reviews(case, operation, now)
+        answer_reviews(case, operation, now)
 
 
 def _block_method(case: Case, operation: Operation, now: datetime) -> None:
@@ -257,22 +255,6 @@ _CERTAINTY = {
     OperationState.FAILED: Certainty.NOT_SENT,
     OperationState.UNKNOWN: Certainty.UNKNOWN,
 }
-
-
-def _answer_reviews(case: Case, operation: Operation, now: datetime) -> None:
-    """A question whether an operation happened is answered by its outcome."""
-    for review in case.reviews:
-        if review.operation_id == operation.pk and review.kind == ReviewKind.LOOKUP_EXHAUSTED:
-            _settle_review(review, now, f"The operation {operation.state}.")
-
-
-def _settle_review(review: Review, now: datetime, because: str) -> None:
-    if review.state != ReviewState.OPEN:
-        return
-    review.mark_settled()
-    review.decision, review.note, review.decided_at = "settled", because, now
-    review.next_check_at, review.version = None, review.version + 1
-    review.save()
 
 
 def _move_attempt(case: Case, fact: Fact, decision: Decision) -> None:
@@ -321,74 +303,6 @@ def _move_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> 
         payment.mark_authorised(fact.hold_until)
     else:
         _PAYMENT_MOVES[target](payment)
-
-
-# --- reviews ----------------------------------------------------------------------------------------------------------
-
-
-def _open_review(case: Case, fact: Fact, decision: Decision, *, now: datetime) -> None:
-    assert decision.review is not None
-    parts: list[tuple[str, Money | None]] = [*_held_parts(case, fact, decision)] or [("", None)]
-    for held_on, money in parts:
-        review = Review(
-            kind=decision.review,
-            gateway_account=case.account,
-            payment=case.payment,
-            attempt=case.attempt,
-            operation=case.operation,
-            gateway_id=_asked_about(case, fact, decision),
-            held_on=held_on,
-            held_minor=money.amount_minor if money is not None else 0,
-            currency=money.currency if money is not None else "",
-            because=decision.because[:400],
-            opened_at=now,
-            due_at=review_due(decision.review, now),
-            next_check_at=review_due(decision.review, now),
-        )
-        review.save()
-        case.reviews.append(review)
-
-
-def _asked_about(case: Case, fact: Fact, decision: Decision) -> str:
-    """The transaction that the question is about: for money that should have gone back, the one that took it."""
-    refund = case.refund_of(case.operation)
-    if decision.posting == Posting.REFUND_FREED and refund is not None and case.attempt is not None:
-        return transaction_of(refund, case.attempt, case)
-    if decision.review == ReviewKind.REFUND_FAILED and fact.kind == FactKind.VOID:
-        return refunded_transaction(case, fact.gateway_id)
-    return fact.gateway_id or (case.operation.gateway_id if case.operation else "")
-
-
-def _held_parts(case: Case, fact: Fact, decision: Decision) -> list[tuple[str, Money]]:
-    """The money a review holds: signed, what came in is positive."""
-    if decision.posting == Posting.REFUND_FREED:
-        refund = case.refund_of(case.operation)
-        return [(refund.review.held_on, refund.money)] if refund and refund.review else []
-    if decision.posting == Posting.REFUND and case.operation and fact.money:
-        asked = case.operation.money
-        if asked.currency != fact.money.currency:
-            return [(SUSPENSE, asked), (SUSPENSE, -fact.money)]
-        return [(SUSPENSE, asked - fact.money)]
-    if decision.posting not in HELD_ON or fact.money is None:
-        return []
-    sign = -1 if decision.posting == Posting.SUSPENSE_OUT else 1
-    if not decision.restates:
-        return [(HELD_ON[decision.posting], fact.money if sign > 0 else -fact.money)]
-    kind = MovementKind(fact.kind.value)
-    last = case.of_transaction(fact.gateway_id, kind)
-    parts = last[-2:] if len({m.currency for m in last[-2:]}) > 1 else last[-1:]
-    return [(SUSPENSE, m.money if sign > 0 else -m.money) for m in parts]
-
-
-def _give_back(case: Case, fact: Fact, money: Money, now: datetime) -> None:
-    """Money under review went back at the gateway: the review holds that much less, and ends when nothing is left."""
-    review = reviews_holding(case, fact)[0]
-    review.held_minor -= money.amount_minor
-    review.version += 1
-    if review.held_minor == 0:
-        _settle_review(review, now, "The money went back at the gateway.")
-    else:
-        review.save()
 
 
 _OPERATION_MOVES: dict[OperationState, Callable[[Operation], None]] = {

@@ -17,13 +17,14 @@ from payments.gateways.errors import NotSent, OutcomeUnknown
 from payments.models import Attempt, GatewayAccount, Operation, Payment
 from payments.services.accounts import missing_credentials
 from payments.services.calls import Clock, adapter_for, call, sender_lock
-from payments.services.case import Case, held_hold, hold_alive, is_voided, lock_payment, nothing_open, snapshot_of
+from payments.services.case import Case, held_hold, hold_alive, is_voided, lock_payment, nothing_open
 from payments.services.clocks import set_operation_clock, set_payment_clock
 from payments.services.operations import new_reference, plan_operation, thaw
 from payments.services.questions import open_question
 from payments.services.recording import Cause, apply_fact, record_fact
 from payments.services.resolution import ask_about
 from payments.services.routing import Route, choose_route
+from payments.services.snapshots import snapshot_of
 from payments.states import (
     COLLECTING,
     OPEN_OPERATION_STATES,

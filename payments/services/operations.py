@@ -50,13 +50,11 @@ def plan_operation(  # noqa: PLR0913 - one argument a column that the caller alo
     requested_by: str = "",
     repeat_on_purpose: bool = False,
 ) -> Operation:
-    """Write one planned operation under the payment's lock. `gateway_id` is the transaction it acts on, if not the attempt's.
-
+    """Write one planned operation under the payment's lock; `gateway_id`: the transaction it acts on, if not the attempt's.
     Raises: IntegrityError if another operation of the attempt is open; the caller's guard has asked before.
     """
     assert case.payment is not None
-    reference = reference or new_reference("cf")
-    gateway_id = gateway_id or attempt.gateway_id
+    reference, gateway_id = reference or new_reference("cf"), gateway_id or attempt.gateway_id
     command = Command(
         kind=kind,
         reference=reference,

@@ -15,9 +15,10 @@ from payments.decisions import Decision, Verdict, decide
 from payments.facts import Fact, Snapshot
 from payments.jobs import ADVANCE_PAYMENT, ADVANCE_REFUND, enqueue
 from payments.models import Transition
-from payments.services.case import Case, lock_case, movement_time, snapshot_of
+from payments.services.case import Case, lock_case, movement_time
 from payments.services.clocks import set_payment_clock
 from payments.services.effects import Done, carry_out
+from payments.services.snapshots import snapshot_of
 from payments.states import RefundState
 
 

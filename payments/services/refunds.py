@@ -17,22 +17,14 @@ from payments.models import Attempt, Payment, Refund, Review
 from payments.queries.timeline import who_said
 from payments.services.actors import Actor
 from payments.services.calls import Clock, adapter_for
-from payments.services.case import (
-    Case,
-    captured_money,
-    is_voided,
-    known_money,
-    lock_payment,
-    snapshot_of,
-    total,
-    transaction_of,
-)
+from payments.services.case import Case, captured_money, is_voided, known_money, lock_payment, total, transaction_of
 from payments.services.clocks import RETRY_SECONDS
 from payments.services.execution import run_operation
 from payments.services.operations import plan_operation
 from payments.services.questions import open_question
 from payments.services.recording import Cause, apply_fact
 from payments.services.resolution import ask_about
+from payments.services.snapshots import snapshot_of
 from payments.states import (
     DEAD_REFUND_STATES,
     OPEN_OPERATION_STATES,

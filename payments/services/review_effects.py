@@ -16,13 +16,14 @@ from payments.errors import Conflict, InvalidInput, NotAllowedNow
 from payments.facts import Fact, FactKind
 from payments.models import Attempt, GatewayAccount, Movement, Payment, Review
 from payments.services.actors import Actor
-from payments.services.case import Case, held_hold, hold_alive, lock_payment, nothing_open, snapshot_of
+from payments.services.case import Case, held_hold, hold_alive, lock_payment, nothing_open
 from payments.services.clocks import set_payment_clock
 from payments.services.dispositions import Choice
 from payments.services.execution import start_attempt
 from payments.services.operations import plan_operation
 from payments.services.recording import Cause, apply_fact
 from payments.services.refunds import reserve
+from payments.services.snapshots import snapshot_of
 from payments.states import (
     OPEN_OPERATION_STATES,
     PAID_STATES,

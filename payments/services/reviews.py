@@ -13,12 +13,13 @@ from payments.jobs import ADVANCE_PAYMENT, enqueue
 from payments.models import Review
 from payments.services.actors import Actor
 from payments.services.calls import Clock
-from payments.services.case import lock_payment, lock_transaction, snapshot_of
+from payments.services.case import lock_payment, lock_transaction
 from payments.services.clocks import set_payment_clock
 from payments.services.dispositions import CHOICES, Choice, refusal_of
 from payments.services.recording import Cause, apply_fact
 from payments.services.resolution import ask_about
 from payments.services.review_effects import EFFECTS, Decided
+from payments.services.snapshots import snapshot_of
 from payments.states import (
     ReviewState,
     Source,

@@ -322,8 +322,9 @@ def record_fact_about(payment: Payment, fact: Fact, now: datetime) -> None:
     """One of our own steps, which services judge under the payment's lock."""
     from django.db import transaction
 
-    from payments.services.case import lock_payment, snapshot_of
+    from payments.services.case import lock_payment
     from payments.services.recording import apply_fact
+    from payments.services.snapshots import snapshot_of
 
     with transaction.atomic():
         case = lock_payment(payment.pk)
