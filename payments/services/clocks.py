@@ -58,7 +58,8 @@ def set_payment_clock(case: Case, now: datetime, *, ask: bool = False) -> None:
     if state in FINAL_STATES:
         payment.waits_for, payment.next_check_at = Waits.NOTHING, None
     elif state in {PaymentState.INITIATED, PaymentState.VALIDATED}:
-        payment.waits_for, payment.next_check_at = Waits.WORKER, now + timedelta(seconds=60)
+        payment.waits_for = Waits.WORKER
+        payment.next_check_at = now + timedelta(seconds=case.account.planned_seconds)
     else:
         _set_open_clock(payment, case, now)
 

@@ -93,7 +93,7 @@ def create_payment(request: PaymentRequest, *, actor: Actor, now: datetime) -> P
             return_url=request.return_url,
             metadata=request.metadata | ({_REQUEST_ID: request.request_id} if request.request_id else {}),
             waits_for=Waits.WORKER,
-            next_check_at=now + timedelta(seconds=60),
+            next_check_at=now + timedelta(seconds=account.planned_seconds if account else 60),
             expires_at=now + timedelta(seconds=request.expires_in_seconds or _expiry(account)),
             possible_duplicate_of=_possible_duplicate(payer, request, now),
             created_at=now,

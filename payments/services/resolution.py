@@ -21,6 +21,7 @@ from payments.services.actors import Actor
 from payments.services.calls import Clock, adapter_for, ask, is_in_flight
 from payments.services.case import lock_payment
 from payments.services.clocks import next_look_up, set_payment_clock
+from payments.services.questions import open_question
 from payments.services.recording import Cause, Recorded, record_fact
 from payments.states import (
     COLLECTING,
@@ -37,6 +38,7 @@ from payments.states import (
 
 _WINDOW = timedelta(minutes=10)  # around the call, for the proof of absence by listing
 _LAST_PAGE = 20
+_FROZEN = timedelta(hours=1)  # a sender past its call's end by this much is reported to a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,24 @@ def resolve_operation(operation_id: int, clock: Clock) -> None:
         cause = Cause(operation_id=operation_id)
         record_fact(fact, account_id=operation.gateway_account_id, cause=cause, now=clock())
     look_up(operation_id, clock, may_conclude=not in_flight)
+    if in_flight and operation.done_before is not None and clock() > operation.done_before + _FROZEN:
+        _report_frozen(operation_id, clock())
+
+
+def _report_frozen(operation_id: int, now: datetime) -> None:
+    """The last resort of a call whose sender neither ends nor answers: nothing can be concluded while it holds its lock."""
+    with transaction.atomic():
+        payment_id = Operation.objects.values_list("payment_id", flat=True).get(pk=operation_id)
+        case = lock_payment(payment_id)
+        operation = next(o for o in case.operations if o.pk == operation_id)
+        if operation.state != OperationState.SENT:
+            return
+        case.attempt = next(a for a in case.attempts if a.pk == operation.attempt_id)
+        because = (
+            f"The worker that sends the {operation.kind} has been silent since {operation.sent_at:%d %b %H:%M} UTC and still"
+            " holds it. End that worker: then the look-ups decide by themselves."
+        )
+        open_question(case, ReviewKind.LOOKUP_EXHAUSTED, because, now, operation=operation)
 
 
 def look_up(

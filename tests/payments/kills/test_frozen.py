@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from payments.models import Review
 from payments.services.calls import is_in_flight
 from payments.services.sweep import sweep
-from payments.states import OperationState, PaymentState
+from payments.states import OperationState, PaymentState, ReviewKind, ReviewState
 from tests.payments.factories import Clock, new_payment, nmi_account, sweep_until_quiet
 from tests.payments.flows.books import assert_books_agree
 from tests.payments.kills.processes import PATIENCE, BusyGateway, Worker, Workers, bytes_of
@@ -73,12 +74,16 @@ class TestFrozenBeforeTheFirstByte:
         assert operation.state == OperationState.SENT
         assert operation.next_check_at is not None
         assert state_of(payment) == PaymentState.PENDING
+        case = Review.objects.get()
+        assert (case.kind, case.operation_id) == (ReviewKind.LOOKUP_EXHAUSTED, operation.pk)
+        assert "End that worker" in case.because
 
         end_session_of(worker)
         wait_for(lambda: not is_in_flight(operation.pk), PATIENCE)
         sweep_until_quiet(clock, rounds=80)
         assert state_of(payment) == PaymentState.FAILED
         assert operation_of(payment).state == OperationState.FAILED
+        assert Review.objects.get().state == ReviewState.SETTLED
 
         wait_past_send_before(payment)
         worker.thaw()
