@@ -150,7 +150,8 @@ def _drain(rows: list[Prepared]) -> float:
 
 
 def _by_hand(plain: psycopg.Connection[tuple[object, ...]], rows: list[Prepared]) -> float:
-    accounts = dict(plain.execute("SELECT code, id FROM ledger_account WHERE code IN ('1110', '2020')").fetchall())
+    found = plain.execute("SELECT code, id FROM ledger_account WHERE code IN ('1110', '2020')").fetchall()
+    accounts = {str(code): key for code, key in found}
     statements = [statement for statement in BY_HAND.split(";") if statement.strip()]
     started = time.perf_counter()
     for row in rows:
