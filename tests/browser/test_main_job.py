@@ -116,7 +116,8 @@ def test_money_for_a_cancelled_payment_is_decided_on_and_suspense_is_zero_again(
     work(payment, clock)
     simulator.act("capture", reference=payment.attempts.get().reference, force=True)
     simulator.wait_until_quiet()
-    drain_inbox(clock)
+    drain_inbox(clock)  # a void is known: which came first is asked of the gateway's own list
+    work(payment, clock)
     assert balance("2050") == -4200
     assert_books_agree(simulator)
 
