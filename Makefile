@@ -29,7 +29,7 @@ check: $(DEV_STAMP) ## style, types, import contracts, migrations, house rules
 	$(PY) -m pytest -q -n 0 tests/project
 
 bench: $(DEV_STAMP) ## measure what the budgets promise
-	@for file in bench/[a-z]*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+	@for name in $(basename $(notdir $(wildcard bench/[a-z]*.py))); do echo "== $$name"; $(PY) -m bench.$$name || exit 1; done
 
 drill: $(DEV_STAMP) ## drive payments with faults and kills, then check the simulator's books (ARGS="--payments 200 --seed 1")
 	@exec $(PY) manage.py drill $(ARGS)
