@@ -13,7 +13,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGQUIT, SIGTERM
+from signal import SIGKILL, SIGQUIT, SIGTERM
 from typing import Any
 
 from django.conf import settings
@@ -205,7 +205,9 @@ def _services(plan: Plan, environment: Mapping[str, str]) -> dict[str, Startable
         [*celery, "worker", "--loglevel", "INFO", "--concurrency", "4", "--without-gossip", "--without-mingle"],
         is_ready=says(" ready."),
         # TERM waits for running tasks without end; QUIT gives back what is not acknowledged.
-        goodbye=((SIGTERM, 8.0), (SIGQUIT, 3.0)), death_signal=SIGQUIT,
+        goodbye=((SIGTERM, 8.0), (SIGQUIT, 3.0)),
+        # With the broker gone at the same moment QUIT may wait for it without end; rows are the queue of record.
+        death_signal=SIGKILL,
     )  # fmt: skip
     services["beat"] = _child(
         plan, environment, "beat",
