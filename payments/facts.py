@@ -10,6 +10,7 @@ from ledger.money import Money
 from payments.states import (
     AttemptState,
     Certainty,
+    DisputeState,
     FailureClass,
     OperationKind,
     OperationState,
@@ -26,6 +27,10 @@ class FactKind(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    REFUND_RETURN = "refund_return"
+    CHARGEBACK = "chargeback"
+    CHARGEBACK_RETURN = "chargeback_return"
+    FEE = "fee"
     # the outcome of one operation, without money
     DECLINED = "declined"
     NOT_SENT = "not_sent"
@@ -33,9 +38,14 @@ class FactKind(StrEnum):
     ABSENT = "absent"
     EXHAUSTED = "exhausted"
     DUPLICATE = "duplicate"
+    ACTION_REQUIRED = "action_required"  # the gateway waits for the payer; `action_url` is where they confirm
+    CLOSED = "closed"  # what was open at the gateway can take no money any more
     # what the gateway says of an earlier movement
     SETTLED = "settled"
     HOLD_LAPSED = "hold_lapsed"
+    REFUND_FAILED = "refund_failed"  # a refund believed to have succeeded did not, and no money is named for it
+    DISPUTE = "dispute"  # where a dispute stands; its money comes as chargeback, chargeback_return and fee
+    SETTLEMENT_TOLD = "settlement_told"  # what a movement is worth in settlement money, and its fee
     # our own clock, services and people
     CHECKS_PASSED = "checks_passed"
     NO_ROUTE = "no_route"
@@ -46,9 +56,23 @@ class FactKind(StrEnum):
     REVIEW_DECIDED = "review_decided"
     REVIEW_OPENED = "review_opened"
     EXPIRY_DUE = "expiry_due"
+    RETRY_PLANNED = "retry_planned"
+    RETRY_CANCELLED = "retry_cancelled"
+    GIVEN_UP = "given_up"  # every attempt has failed and no further step is possible
 
 
-MONEY_KINDS = frozenset({FactKind.AUTHORISATION, FactKind.CAPTURE, FactKind.VOID, FactKind.REFUND})
+MONEY_KINDS = frozenset(
+    {
+        FactKind.AUTHORISATION,
+        FactKind.CAPTURE,
+        FactKind.VOID,
+        FactKind.REFUND,
+        FactKind.REFUND_RETURN,
+        FactKind.CHARGEBACK,
+        FactKind.CHARGEBACK_RETURN,
+        FactKind.FEE,
+    }
+)
 OUTCOME_KINDS = frozenset(
     {
         FactKind.DECLINED,
@@ -57,8 +81,32 @@ OUTCOME_KINDS = frozenset(
         FactKind.ABSENT,
         FactKind.EXHAUSTED,
         FactKind.DUPLICATE,
+        FactKind.ACTION_REQUIRED,
+        FactKind.CLOSED,
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeTold:
+    """Where a dispute stands by the gateway's word. `money` is what is disputed, which may be a part of the charge."""
+
+    dispute_id: str
+    state: DisputeState
+    money: Money
+    reason: str = ""
+    evidence_due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementTold:
+    """What one movement is worth in settlement money. `money` is gross and signed; `fee` is positive; rate as reported."""
+
+    settlement_id: str
+    money: Money
+    fee: Money
+    exchange_rate: str = ""
+    available_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +118,10 @@ class Fact:
     refund operation's own for refunds). `original_gateway_id` names the transaction a refund belongs to, where known.
     `occurrence` counts movements of one kind within one transaction (0 the first) where the source lists its whole history;
     None where it tells of one event. `undone`: the listed history shows a void after it.
+    For refusals: `network_code` and `network_advice` are the card network's own (ISO response code, Mastercard advice code
+    or Visa category), `gateway_advice` the gateway's; `retry_after_seconds` is the earliest it allows. `alive`: the
+    gateway's object could still take money after this refusal, so that it must be closed before anything else is tried.
+    Chargebacks, their return and fees name the charge in `original_gateway_id`.
     `evidence` holds small, redacted, JSON-able facts for the timeline; never a secret, never a card number.
     """
 
@@ -90,6 +142,14 @@ class Fact:
     test_mode: bool = False
     occurrence: int | None = None
     undone: bool = False
+    network_code: str = ""
+    network_advice: str = ""
+    gateway_advice: str = ""
+    retry_after_seconds: int | None = None
+    alive: bool = False
+    action_url: str = ""
+    dispute: DisputeTold | None = None
+    settlement: SettlementTold | None = None
     evidence: dict[str, object] = field(default_factory=dict)
 
 

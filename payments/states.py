@@ -64,6 +64,7 @@ class OperationKind(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    CLOSE = "close"  # what the payer could still finish at the gateway is taken away from them
 
 
 COLLECTING = frozenset({OperationKind.SALE, OperationKind.AUTHORISE})
@@ -112,12 +113,33 @@ class FailureClass(StrEnum):
 
 
 class MovementKind(StrEnum):
-    """Money moving at the gateway. Later issues add refund_return, chargeback, receipt, fee, reserve and payout kinds."""
+    """Money moving at the gateway. Later issues add receipt, reserve and payout kinds."""
 
     AUTHORISATION = "authorisation"
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    REFUND_RETURN = "refund_return"  # a refund that had succeeded came back
+    CHARGEBACK = "chargeback"  # a dispute took it
+    CHARGEBACK_RETURN = "chargeback_return"  # a dispute won gave it back
+    FEE = "fee"  # what a dispute costs, in settlement money
+
+
+class DisputeState(StrEnum):
+    """inquiry -> chargeback -> won | lost -> pre_arbitration -> won | lost; an inquiry may end without a chargeback."""
+
+    INQUIRY = "inquiry"  # the issuer asks, no money has moved
+    CHARGEBACK = "chargeback"  # the money is taken, evidence is asked for
+    UNDER_REVIEW = "under_review"  # the evidence is with the issuer
+    PRE_ARBITRATION = "pre_arbitration"  # it is argued about again
+    WON = "won"
+    LOST = "lost"
+    CLOSED = "closed"  # an inquiry that came to nothing, or a dispute that was prevented
+
+
+OPEN_DISPUTE_STATES = frozenset(
+    {DisputeState.INQUIRY, DisputeState.CHARGEBACK, DisputeState.UNDER_REVIEW, DisputeState.PRE_ARBITRATION}
+)
 
 
 class RefundState(StrEnum):
@@ -166,6 +188,70 @@ class ReviewKind(StrEnum):
     REFUND_OVERDUE = "refund_overdue"
     HOLD_ENDING = "hold_ending"
     TEST_MODE_MONEY = "test_mode_money"
+    DISPUTE = "dispute"  # a chargeback or inquiry waits for evidence
+    DISPUTE_LOST = "dispute_lost"
+    REFUND_RETURNED = "refund_returned"  # a refund that had succeeded came back: the payer is still owed
+    PAYMENT_STOPPED = "payment_stopped"  # a refusal that no payer can mend: our set-up, or a code nobody knows
+    CLOSE_FAILED = "close_failed"  # what the payer could still finish could not be taken away
+
+
+class ApprovalState(StrEnum):
+    """pending -> executed | rejected | expired | outdated."""
+
+    PENDING = "pending"
+    EXECUTED = "executed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    OUTDATED = "outdated"  # what was shown is no longer so
+
+
+class RetryState(StrEnum):
+    """A retry that is due later: waiting -> done | cancelled."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class BatchState(StrEnum):
+    """An uploaded spreadsheet: checking -> checked -> running <-> paused -> finished; or discarded, or refused as unreadable."""
+
+    CHECKING = "checking"
+    CHECKED = "checked"  # the dry run is there to be read
+    REFUSED = "refused"  # not readable as a spreadsheet of payments
+    AWAITING_APPROVAL = "awaiting_approval"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    DISCARDED = "discarded"
+
+
+class RowState(StrEnum):
+    """One row of an upload. Once a payment exists, the payment tells how it went."""
+
+    BAD = "bad"  # has problems; never started
+    READY = "ready"
+    CLAIMED = "claimed"  # a worker is making its payment
+    MADE = "made"  # its payment exists
+    FAILED = "failed"  # its payment was refused when it was made; the problem says why
+    CANCELLED = "cancelled"  # the rest was cancelled before it began
+
+
+class ScheduleState(StrEnum):
+    """A recurring charge."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    STOPPED = "stopped"  # revoked, or stopped by a person; final
+    ENDED = "ended"  # its last date has passed; final
+
+
+class BreakerState(StrEnum):
+    """May an account be asked? closed: yes; open: no; half_open: one payment is let through."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
 
 
 class EventState(StrEnum):
@@ -188,6 +274,9 @@ class Waits(StrEnum):
     MERCHANT = "merchant"  # an authorised payment waits for capture or cancel
     OPERATOR = "operator"  # a review is open
     SETTLEMENT = "settlement"  # the gateway's next batch
+    PAYER = "payer"  # a confirmation at the payer's bank
+    RETRY = "retry"  # a retry that is due later
+    SWITCH = "switch"  # sending is stopped, the gateway is paused, or its limits are used up
     NOTHING = ""
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Protocol
 
 from ledger.money import Money
 from payments.facts import Fact
-from payments.states import OperationKind
+from payments.states import Certainty, FailureClass, OperationKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ class Capabilities:
     absence: AbsenceRule
     reports_fees: bool
     hold_days: int
+    verified: bool = True  # False: parts of its wire contract are assumed; people see "contract unconfirmed"
+    issues_reusable: bool = False  # it turns a single-use token into a reusable credential when first used
+    asks_payer: bool = False  # it may send the payer to their bank, and what is open there can be closed
+    lists_window: bool = True  # it can list what changed in a window; False: no back-fill, no probe by listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +55,29 @@ class Command:
     description: str = ""
     payer_email: str = ""
     repeat_on_purpose: bool = False  # an operator decided that this equal payment is meant: no duplicate check
+    final: bool = True  # a capture after which the rest of the hold is released
+    reusable: bool = False  # the credential is a stored one, not a single-use token
+    store: bool = False  # exchange the single-use token for a reusable credential along with this call
+    initiated_by: str = "customer"  # customer | merchant, the networks' stored-credential flag
+    stored_credential: str = ""  # "" | stored (first use, with consent) | used (a later one)
+    network_transaction_id: str = ""  # of the first use, which later ones refer to
+    return_url: str = ""  # where the gateway sends the payer back to
+    customer: str = ""  # the gateway's own customer of a stored credential, where it needs one
 
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One HTTP request as it will go out, without secrets: `send` adds those. `path` is below the account's base URL."""
+    """One HTTP request as it will go out, without secrets: `speak` adds those. `path` is below the account's base URL.
+
+    At most one of `form`, `json` and `content` is set. `headers` must hold no secret before `speak`.
+    """
 
     method: str
     path: str
     form: Mapping[str, str] = field(default_factory=dict, repr=False)  # sealed, it holds the account's key
+    json: Mapping[str, object] | None = field(default=None, repr=False)
+    content: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,44 @@ class WireAnswer:
     status: int
     content_type: str
     body: bytes
+
+
+Send = Callable[[WireRequest], WireAnswer]
+"""The one HTTP client, bound to an account's address and to the time of one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardShown:
+    """What a gateway tells of a card. `fingerprint` is its own, the same for the same card; expiry is year and month."""
+
+    brand: str = ""
+    last_four: str = ""
+    expires: tuple[int, int] | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What an answer gave us for later: kept with the payment method, never in a fact, log or page."""
+
+    credential: str = field(default="", repr=False)  # reusable; empty: none was issued
+    customer: str = field(default="", repr=False)
+    network_transaction_id: str = ""
+    card: CardShown | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMeaning:
+    """One code of a gateway's sheet: its words, what it means to the business, and whether money may have moved.
+
+    `retry_after_seconds`: the earliest that this code allows. People may change the class; the certainty is the wire's.
+    """
+
+    failure_class: FailureClass
+    certainty: Certainty
+    text: str = ""
+    retry_after_seconds: int | None = None
+    revokes: bool = False  # the payer's consent to later charges is withdrawn: schedules stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +176,8 @@ class Adapter(Protocol):
     capabilities: ClassVar[Capabilities]
     assumptions: ClassVar[tuple[str, ...]]  # unverified lines of the fact sheet this adapter rests on
     credential_fields: ClassVar[tuple[str, ...]]  # names below GATEWAY_<SLUG>_, e.g. SECURITY_KEY
+    codes: ClassVar[Mapping[str, CodeMeaning]]  # every refusal code of its sheet, as facts carry it in `code`
+    webhook_answer: ClassVar[bytes]  # the body of our 200 to its webhooks
 
     def refuses(self, command: Command) -> str:
         """Why this gateway can not be asked this (currency, amount form…), or an empty string."""
@@ -131,6 +189,10 @@ class Adapter(Protocol):
 
     def answer(self, command: Command, answer: WireAnswer, *, at: datetime) -> Fact:
         """The one fact a synchronous answer states: money of the command's kind, DECLINED, NOT_SENT, DUPLICATE or UNKNOWN."""
+        ...
+
+    def issued(self, command: Command, answer: WireAnswer) -> Issued | None:
+        """The reusable credential, network transaction id and card that an answer tells of; None where it tells nothing."""
         ...
 
     def look_up_request(self, question: LookUpQuestion) -> WireRequest:
@@ -161,6 +223,19 @@ class Adapter(Protocol):
         """The facts of a verified webhook. Raises Unreadable if it is no message of this gateway."""
         ...
 
-    def with_secrets(self, request: WireRequest, credentials: Mapping[str, str]) -> WireRequest:
-        """The request with the account's credentials in place; its result is never stored or logged."""
+    def probe_request(self) -> WireRequest:
+        """A question that reads only and that a healthy gateway answers: asked before a breaker lets a payment through."""
+        ...
+
+    def probe_answer(self, answer: WireAnswer) -> bool:
+        """Did the gateway answer the probe as a healthy one does?"""
+        ...
+
+    def speak(self, request: WireRequest, credentials: Mapping[str, str], send: Send) -> WireAnswer:
+        """The request with the account's credentials in place, sent once by `send`: by hand, or through the official SDK.
+
+        `credentials` are by upper-case field, BASE_URL included. What it hands to `send` is never stored or logged. It adds
+        no retry of its own. Raises KeyError if a credential is missing, before anything could be sent, and whatever
+        `send` raises (NotSent, OutcomeUnknown).
+        """
         ...

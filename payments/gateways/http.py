@@ -170,8 +170,12 @@ def _outgoing(request: WireRequest, base_url: str) -> httpcore.Request:
         raise NotSent("the base URL of the gateway account must begin with https:// and a host")
     if url.scheme == "http" and not _is_this_machine(url.host):
         raise NotSent(f"credentials go to {url.host} over https only; plain http is for a simulator on this machine")
-    form = dict(request.form) if request.form else None
-    made = httpx.Request(request.method, url, headers=_HEADERS, data=form)
+    body: dict[str, Any] = {"data": dict(request.form)} if request.form else {}
+    if request.json is not None:
+        body = {"json": dict(request.json)}
+    elif request.content:
+        body = {"content": request.content}
+    made = httpx.Request(request.method, url, headers={**request.headers, **_HEADERS}, **body)
     return httpcore.Request(made.method, str(url), headers=made.headers.raw, content=made.read())
 
 

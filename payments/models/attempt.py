@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.db import models
 from django_fsm import FSMModelMixin
 
-from payments.models.fsm import move, public_id_field, state_field, states_check
+from payments.models.fsm import enum_choices, move, public_id_field, state_field, states_check
 from payments.models.gateway_account import GatewayAccount
 from payments.models.payment import Payment
-from payments.states import OPEN_ATTEMPT_STATES, AttemptState
+from payments.states import OPEN_ATTEMPT_STATES, AttemptState, FailureClass
 
 S = AttemptState
 
@@ -24,6 +24,15 @@ class Attempt(FSMModelMixin, models.Model):
     gateway_id = models.CharField(max_length=100, blank=True, help_text="The gateway's transaction, once known.")
     state = state_field(S.OPEN, S)
     route = models.JSONField(default=dict, blank=True, help_text="Why this gateway: what the routing saw.")
+    amount_minor = models.BigIntegerField(null=True, help_text="What it tries to collect; null: all that is due.")
+    awaits_payer = models.BooleanField(
+        default=False,
+        help_text="The payer can still finish it at the gateway: it takes no other step before it is closed.",
+    )
+    action_url = models.CharField(max_length=2000, blank=True, help_text="Where the payer confirms; theirs alone.")
+    failure_class = models.CharField(max_length=24, blank=True, choices=enum_choices(FailureClass))
+    code = models.CharField(max_length=60, blank=True, help_text="The refusal it ended with, or will once closed.")
+    followed_up = models.BooleanField(default=False, help_text="What follows from its end has been decided.")
     created_at = models.DateTimeField()
 
     class Meta:

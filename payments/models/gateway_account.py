@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -63,6 +65,32 @@ class GatewayAccount(models.Model):
     settlement_wait_seconds = models.PositiveIntegerField(
         default=172800, help_text="A refund that waits longer for its batch opens a case."
     )
+    # Health: only calls that were not sent or whose outcome is unknown count against a gateway.
+    breaker_failures = models.PositiveSmallIntegerField(
+        default=3,
+        validators=[MinValueValidator(1)],
+        help_text="This many calls in a row without an answer open the breaker.",
+    )
+    breaker_seconds = models.PositiveIntegerField(
+        default=60, validators=[MinValueValidator(1)], help_text="An open breaker asks the gateway again after this."
+    )
+    max_in_flight = models.PositiveSmallIntegerField(
+        default=0, help_text="Calls under way at once; more wait their turn. 0: no cap."
+    )
+    max_per_second = models.PositiveSmallIntegerField(
+        default=0, help_text="Calls begun within a second; more wait their turn. 0: no cap."
+    )
+    decline_alarm_percent = models.DecimalField(
+        max_digits=5, decimal_places=2, default=Decimal("50"), help_text="Declines of a month above this are red."
+    )
+    dispute_alarm_percent = models.DecimalField(
+        max_digits=5, decimal_places=2, default=Decimal("0.75"), help_text="Disputes of a month above this are red."
+    )
+    paused_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set by an operator: no new attempts until resumed."
+    )
+    paused_because = models.CharField(max_length=200, blank=True)
+    paused_by = models.CharField(max_length=100, blank=True)
     refused_signatures = models.PositiveIntegerField(default=0, help_text="Webhooks refused since the last good one.")
     refused_signatures_total = models.PositiveBigIntegerField(default=0)
     last_event_at = models.DateTimeField(null=True, blank=True, help_text="When a verified webhook last came.")
@@ -85,6 +113,7 @@ class Incident(models.Model):
         LOOK_UPS_UNANSWERED = "look_ups_unanswered", "look-ups get no answer"
         BAD_SIGNATURES = "bad_signatures", "a run of refused webhook signatures"
         BATCH_FAILED = "batch_failed", "the gateway says a settlement batch failed"
+        BREAKER_OPEN = "breaker_open", "calls get no answer, new payments go elsewhere"
 
     gateway_account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="incidents")
     kind = models.CharField(max_length=24, choices=Kind.choices)

@@ -22,7 +22,7 @@ class Movement(models.Model):
     gateway_id = models.CharField(
         max_length=100, help_text="Canonical id: for NMI the transaction; the kind is the action."
     )
-    kind = models.CharField(max_length=16, choices=enum_choices(MovementKind))
+    kind = models.CharField(max_length=20, choices=enum_choices(MovementKind))
     occurrence = models.PositiveSmallIntegerField(
         default=0, help_text="Money that vanished and came back in one transaction counts again: 1 is the second time."
     )
@@ -45,6 +45,16 @@ class Movement(models.Model):
     posted_at = models.DateTimeField(help_text="When we knew.")
     entry_source_key = models.CharField(max_length=120, help_text="The journal entry it was booked by.")
     released_at = models.DateTimeField(null=True, blank=True, help_text="Authorisations: when the hold ended.")
+    # Settlement money: what we got, where the gateway tells it. Presentment is amount_minor and currency above.
+    settlement_id = models.CharField(max_length=64, blank=True, help_text="The gateway's balance transaction.")
+    settlement_minor = models.BigIntegerField(null=True, help_text="Gross and signed, in the settlement currency.")
+    settlement_fee_minor = models.BigIntegerField(
+        null=True, help_text="Positive; part of gross that the gateway keeps."
+    )
+    settlement_currency = models.CharField(max_length=10, blank=True)
+    exchange_rate = models.DecimalField(max_digits=20, decimal_places=10, null=True)
+    available_at = models.DateTimeField(null=True, help_text="When the gateway pays it out at the earliest.")
+    dispute = models.ForeignKey("Dispute", null=True, on_delete=models.PROTECT, related_name="movements")
     batch_id = models.CharField(max_length=64, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
 

@@ -44,8 +44,17 @@ class Operation(FSMModelMixin, models.Model):
     ended_at = models.DateTimeField(null=True)
     certainty = models.CharField(max_length=10, blank=True, choices=enum_choices(Certainty))
     failure_class = models.CharField(max_length=24, blank=True, choices=enum_choices(FailureClass))
-    code = models.CharField(max_length=40, blank=True)
+    code = models.CharField(max_length=60, blank=True)
     message = models.CharField(max_length=300, blank=True)
+    network_code = models.CharField(max_length=10, blank=True, help_text="The card network's own response code.")
+    network_advice = models.CharField(max_length=10, blank=True, help_text="Its advice code or category.")
+    gateway_advice = models.CharField(max_length=40, blank=True)
+    retry_not_before = models.DateTimeField(null=True, blank=True, help_text="The earliest that the refusal allows.")
+    fingerprint = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text="Of the card that was asked, for the networks' ceilings; collecting calls only.",
+    )
     look_ups_answered = models.PositiveSmallIntegerField(
         default=0, help_text="Without a trace of it, since done_before."
     )
@@ -62,6 +71,12 @@ class Operation(FSMModelMixin, models.Model):
             ),
         )
         indexes = (
+            models.Index(
+                fields=("fingerprint", "ended_at"),
+                name="operation_ceilings",
+                condition=models.Q(state="declined") & ~models.Q(fingerprint=""),
+            ),
+            models.Index(fields=("gateway_account", "-sent_at"), name="operation_sent"),
             models.Index(
                 fields=("next_check_at",), name="operation_due", condition=models.Q(next_check_at__isnull=False)
             ),

@@ -38,6 +38,16 @@ class Payment(FSMModelMixin, models.Model):
     expires_at = models.DateTimeField()
     hold_until = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    money_in_doubt = models.BooleanField(default=False, help_text="A dispute is open over captured money.")
+    token = models.CharField(
+        max_length=32, unique=True, null=True, help_text="Names the payer's page; random, told to the payer alone."
+    )
+    schedule = models.ForeignKey(
+        "Schedule", null=True, blank=True, on_delete=models.PROTECT, related_name="payments", db_index=False
+    )
+    initiated_by = models.CharField(
+        max_length=10, default="customer", choices=[("customer", "customer"), ("merchant", "merchant")]
+    )
     late_success = models.BooleanField(default=False, help_text="Paid after it had been given up.")
     possible_duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     version = models.PositiveIntegerField(default=0, help_text="Counts recorded facts; commands bind to it.")
@@ -109,6 +119,10 @@ class Payment(FSMModelMixin, models.Model):
     @move(source=(S.VALIDATED, S.PENDING, S.AUTHORISED), target=S.EXPIRED)
     def mark_expired(self) -> None:
         """The window closed with nothing open, or the hold lapsed by the gateway's word."""
+
+    @move(source=(S.CAPTURED, S.SETTLED, S.RECONCILED), target=S.CHARGED_BACK)
+    def mark_charged_back(self) -> None:
+        """A dispute over all of its money was finally lost."""
 
     @move(source=(S.CAPTURED, S.SETTLED, S.RECONCILED, S.PARTIALLY_PAID), target=S.REFUNDED)
     def mark_refunded(self) -> None:

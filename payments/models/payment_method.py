@@ -50,6 +50,12 @@ class PaymentMethod(models.Model):
     )
     blocked_because = models.CharField(max_length=200, blank=True)
 
+    class Meta:
+        indexes = (
+            models.Index(fields=("fingerprint",), name="method_fingerprint", condition=~models.Q(fingerprint="")),
+        )
+        permissions = (("block_method", "Can block payment methods and ask for the block to be lifted"),)
+
     def __str__(self) -> str:
         return f"{self.brand or self.kind} {'•••• ' + self.last_four if self.last_four else ''}".strip()
 
@@ -60,8 +66,13 @@ class Credential(models.Model):
     method = models.ForeignKey(PaymentMethod, on_delete=models.CASCADE, related_name="credentials", db_index=False)
     gateway_account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="+")
     token = models.CharField(max_length=255)
-    reusable = models.BooleanField(default=False)
-    used_at = models.DateTimeField(null=True, blank=True)
+    reusable = models.BooleanField(default=False, help_text="A stored credential; else a token that works once.")
+    used_at = models.DateTimeField(null=True, blank=True, help_text="First sent; a single-use token is spent by it.")
+    customer = models.CharField(max_length=100, blank=True, help_text="The gateway's own customer, where it needs one.")
+    network_transaction_id = models.CharField(
+        max_length=64, blank=True, help_text="Of the first use; merchant-initiated charges refer to it."
+    )
+    exchanged_at = models.DateTimeField(null=True, blank=True, help_text="When the token became a stored credential.")
 
     class Meta:
         constraints = (
@@ -70,3 +81,27 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return f"credential of {self.method_id} at {self.gateway_account_id}"
+
+    @property
+    def usable(self) -> bool:
+        """Can it be sent (again)? A single-use token that has been sent can not."""
+        return self.reusable or self.used_at is None
+
+
+class MethodBlock(models.Model):
+    """One block of a payment method and how it ended. Appended when blocked, completed when lifted; never deleted."""
+
+    method = models.ForeignKey(PaymentMethod, on_delete=models.PROTECT, related_name="blocks")
+    blocked_at = models.DateTimeField()
+    because = models.CharField(max_length=200)
+    blocked_by = models.CharField(max_length=100, blank=True, help_text="Empty: by an answer of a gateway.")
+    lifted_at = models.DateTimeField(null=True, blank=True)
+    lifted_because = models.CharField(max_length=400, blank=True)
+    asked_by = models.CharField(max_length=100, blank=True, help_text="Who asked for the lifting.")
+    approved_by = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"block of {self.method_id}"

@@ -26,6 +26,7 @@ class Review(FSMModelMixin, models.Model):
     gateway_account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="+", db_index=False)
     payment = models.ForeignKey(Payment, null=True, on_delete=models.PROTECT, related_name="reviews")
     attempt = models.ForeignKey(Attempt, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    dispute = models.ForeignKey("Dispute", null=True, on_delete=models.PROTECT, related_name="reviews")
     operation = models.ForeignKey(Operation, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     gateway_id = models.CharField(max_length=100, blank=True, help_text="The transaction the money belongs to.")
     held_on = models.CharField(max_length=4, blank=True, help_text="2050 suspense, 2040 overpayments; empty: no money.")

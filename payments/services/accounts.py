@@ -14,7 +14,7 @@ from django.db import transaction
 from payments.errors import Conflict, InvalidInput
 from payments.gateways.base import Adapter
 from payments.gateways.registry import get_adapter
-from payments.models import GatewayAccount
+from payments.models import GatewayAccount, Route
 from payments.services.actors import Actor
 
 EDITABLE = (
@@ -112,11 +112,17 @@ def missing_credentials(account: GatewayAccount) -> list[str]:
 
 
 def ensure_gateway_account(slug: str, provider: str, name: str, **fields: Any) -> GatewayAccount:
-    """Make the account if its slug is new; an existing one is left as operators set it. Idempotent on: slug."""
+    """Make the account, with a route of everything to it, if its slug is new; an existing one is left as operators set it.
+
+    Idempotent on: slug. Writes: the account, its first route.
+    """
     get_adapter(provider)
-    account, _made = GatewayAccount.objects.get_or_create(
-        slug=slug, defaults={"provider": provider, "name": name, **fields}
-    )
+    with transaction.atomic():
+        account, made = GatewayAccount.objects.get_or_create(
+            slug=slug, defaults={"provider": provider, "name": name, **fields}
+        )
+        if made:
+            Route.objects.create(name=f"Everything to {name}", gateway_account=account, priority=account.priority)
     return account
 
 

@@ -30,13 +30,17 @@ def call(
     if missing:
         raise NotSent(f"{missing[0]} is not set")
     credentials = credentials_of(account)
-    return http.send(
-        adapter_of(account).with_secrets(request, {name.upper(): value for name, value in credentials.items()}),
-        base_url=credentials.get("base_url", ""),
-        send_before=send_before,
-        done_before=done_before,
-        clock=clock,
-    )
+
+    def send(outgoing: WireRequest) -> WireAnswer:
+        return http.send(
+            outgoing,
+            base_url=credentials.get("base_url", ""),
+            send_before=send_before,
+            done_before=done_before,
+            clock=clock,
+        )
+
+    return adapter_of(account).speak(request, {name.upper(): value for name, value in credentials.items()}, send)
 
 
 def ask(account: GatewayAccount, request: WireRequest, clock: Clock) -> WireAnswer:

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from ledger.money import Money
 from payments.decisions import Decision, Verdict, decide
-from payments.facts import Fact, Snapshot
+from payments.facts import DisputeTold, Fact, SettlementTold, Snapshot
 from payments.jobs import ADVANCE_PAYMENT, ADVANCE_REFUND, enqueue
 from payments.models import Transition
 from payments.services.case import Case, lock_case, movement_time
@@ -149,7 +149,7 @@ def _followed_from(case: Case) -> int | None:
     return effective.values_list("pk", flat=True).first()
 
 
-def as_json(value: Fact | Snapshot) -> dict[str, object]:
+def as_json(value: Fact | Snapshot | DisputeTold | SettlementTold) -> dict[str, object]:
     """A frozen value as JSON, without what is empty; money as minor units and currency."""
     shown: dict[str, object] = {}
     for item in fields(value):
@@ -160,5 +160,9 @@ def as_json(value: Fact | Snapshot) -> dict[str, object]:
             part = {"amount_minor": part.amount_minor, "currency": part.currency}
         elif isinstance(part, datetime):
             part = part.isoformat()
+        elif isinstance(part, DisputeTold | SettlementTold):
+            part = as_json(part)
+        elif item.name == "action_url":
+            part = "given"  # whoever has it can act as the payer
         shown[item.name] = part
     return shown

@@ -15,14 +15,17 @@ from payments.facts import Fact
 from payments.gateways.base import (
     AbsenceRule,
     Capabilities,
+    CodeMeaning,
     Command,
+    Issued,
     LookUpAnswer,
     LookUpQuestion,
+    Send,
     WebhookMessage,
     WireAnswer,
     WireRequest,
 )
-from payments.gateways.nmi import query, transact, webhook
+from payments.gateways.nmi import codes, query, transact, webhook
 from payments.gateways.nmi.values import HOLD_DAYS
 
 _SECURITY_KEY = "SECURITY_KEY"
@@ -42,6 +45,7 @@ class Nmi:
         absence=AbsenceRule(lookups=5, earliest_seconds=15 * 60),
         reports_fees=False,
         hold_days=HOLD_DAYS,
+        issues_reusable=True,
     )
     assumptions: ClassVar[tuple[str, ...]] = (
         "an approved capture keeps the authorisation's transaction id",
@@ -68,6 +72,9 @@ class Nmi:
         "BASE_URL",
     )
 
+    codes: ClassVar[Mapping[str, CodeMeaning]] = codes.SHEET
+    webhook_answer: ClassVar[bytes] = b""
+
     def refuses(self, command: Command) -> str:
         return transact.refuses(command)
 
@@ -76,6 +83,9 @@ class Nmi:
 
     def answer(self, command: Command, answer: WireAnswer, *, at: datetime) -> Fact:
         return transact.answer(command, answer, at=at)
+
+    def issued(self, command: Command, answer: WireAnswer) -> Issued | None:
+        return transact.issued(command, answer)
 
     def look_up_request(self, question: LookUpQuestion) -> WireRequest:
         return query.request(question)
@@ -98,6 +108,12 @@ class Nmi:
     def translate_webhook(self, body: bytes, *, received_at: datetime) -> WebhookMessage:
         return webhook.translate(body, received_at=received_at)
 
-    def with_secrets(self, request: WireRequest, credentials: Mapping[str, str]) -> WireRequest:
+    def probe_request(self) -> WireRequest:
+        return query.probe_request()
+
+    def probe_answer(self, answer: WireAnswer) -> bool:
+        return query.probe_answer(answer)
+
+    def speak(self, request: WireRequest, credentials: Mapping[str, str], send: Send) -> WireAnswer:
         """Raises KeyError if the account has no security key, before anything could be sent."""
-        return replace(request, form={**request.form, "security_key": credentials[_SECURITY_KEY]})
+        return send(replace(request, form={**request.form, "security_key": credentials[_SECURITY_KEY]}))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from payments.gateways.base import CodeMeaning
 from payments.states import Certainty, FailureClass
 
 APPROVED = "100"
@@ -36,6 +37,10 @@ class Meaning:
     failure_class: FailureClass
     certainty: Certainty
     code: str = NO_CODE
+    retry_after_seconds: int | None = None
+
+
+_DAY = 86_400
 
 
 def _refused(failure_class: FailureClass) -> Meaning:
@@ -70,7 +75,8 @@ MEANINGS: dict[str, Meaning] = {
     "261": _refused(FailureClass.HARD_DECLINE),  # stop all recurring
     "262": _refused(FailureClass.HARD_DECLINE),  # stop this recurring programme
     "263": _refused(FailureClass.EXPIRED_CARD),  # newer cardholder data exists
-    "264": _refused(FailureClass.SOFT_DECLINE),  # retry in a few days
+    # "Retry in a few days": no sooner than three.
+    "264": Meaning(FailureClass.SOFT_DECLINE, Certainty.REFUSED, retry_after_seconds=3 * _DAY),
     # 3xx: the gateway itself; 300 is told apart by its text
     "301": Meaning(FailureClass.GATEWAY_UNAVAILABLE, Certainty.NOT_SENT),  # its rate limit: never reached the processor
     # 4xx: between gateway and processor
@@ -90,7 +96,7 @@ MEANINGS: dict[str, Meaning] = {
 def meaning_of(code: str, text: str) -> Meaning:
     """What a code that is no approval means; 300 by its text. One outside the table is unknown, never a refusal."""
     found = _gateway_rejection(text.strip().lower()) if code == GATEWAY_REJECTED else MEANINGS.get(code, _UNKNOWN_CODE)
-    return Meaning(found.failure_class, found.certainty, found.code or code)
+    return Meaning(found.failure_class, found.certainty, found.code or code, found.retry_after_seconds)
 
 
 def agrees(response: str, code: str) -> bool:
@@ -110,3 +116,52 @@ def _gateway_rejection(text: str) -> Meaning:
     if _NOT_PENDING_TEXT in text:
         return Meaning(FailureClass.INVALID_REQUEST, Certainty.REFUSED, NOT_PENDING_SETTLEMENT)
     return _refused(FailureClass.INVALID_REQUEST)
+
+
+_WORDS: dict[str, str] = {
+    "200": "declined by the processor",
+    "201": "do not honour",
+    "202": "insufficient funds",
+    "203": "over the limit",
+    "204": "transaction not allowed",
+    "220": "incorrect payment information",
+    "221": "no such card issuer",
+    "222": "no card number on file with the issuer",
+    "223": "expired card",
+    "224": "invalid expiry date",
+    "225": "invalid security code",
+    "226": "invalid PIN",
+    "240": "call the issuer",
+    "250": "pick up card",
+    "251": "lost card",
+    "252": "stolen card",
+    "253": "fraudulent card",
+    "260": "declined, see the text",
+    "261": "stop all recurring payments",
+    "262": "stop this recurring programme",
+    "263": "newer cardholder data available",
+    "264": "retry in a few days",
+    "301": "rate limit of the Payment API",
+    "400": "processor error",
+    "410": "invalid merchant configuration",
+    "411": "merchant account inactive",
+    "420": "communication error",
+    "421": "communication error with the issuer",
+    "430": "duplicate at the processor",
+    "440": "processor format error",
+    "441": "invalid transaction information",
+    "460": "feature not available",
+    "461": "unsupported card type",
+}
+_REVOKING = frozenset({"261", "262"})
+
+SHEET: dict[str, CodeMeaning] = {
+    code: CodeMeaning(m.failure_class, m.certainty, _WORDS[code], m.retry_after_seconds, code in _REVOKING)
+    for code, m in MEANINGS.items()
+} | {
+    GATEWAY_REJECTED: CodeMeaning(FailureClass.INVALID_REQUEST, Certainty.REFUSED, "rejected by the gateway"),
+    NOT_PENDING_SETTLEMENT: CodeMeaning(
+        FailureClass.INVALID_REQUEST, Certainty.REFUSED, "only transactions pending settlement can be voided"
+    ),
+}
+"""Every code as facts carry it. 300 stands three times in life: as a duplicate, a credential problem or a bad request."""

@@ -88,6 +88,20 @@ def _with_original(question: LookUpQuestion, fact: Fact) -> Fact:
     return replace(fact, original_gateway_id=question.gateway_id)
 
 
+def probe_request() -> WireRequest:
+    """The smallest question there is: one transaction that cannot exist."""
+    return WireRequest("POST", PATH, {"order_id": "probe"})
+
+
+def probe_answer(wire: WireAnswer) -> bool:
+    """A readable report, empty or not."""
+    try:
+        report.read(wire)
+    except Unreadable:
+        return False
+    return True
+
+
 def window_request(start: datetime, end: datetime, *, page: int) -> WireRequest:
     """Everything whose last change lies in the window, oldest first. Pages count from 0; an empty page is the last."""
     form = {"start_date": stamp_of(start), "end_date": stamp_of(end)}

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from ledger.money import Money
 from payments.facts import Fact, FactKind
-from payments.gateways.base import Command, WireAnswer, WireRequest
+from payments.gateways.base import Command, Issued, WireAnswer, WireRequest
 from payments.gateways.errors import Unreadable
 from payments.gateways.nmi import codes
 from payments.gateways.nmi.values import (
@@ -237,10 +237,20 @@ def _outcome(
         original_gateway_id=command.gateway_id if command.kind == OperationKind.REFUND else "",
         certainty=meaning.certainty,
         failure_class=meaning.failure_class,
+        retry_after_seconds=meaning.retry_after_seconds,
         code=code or meaning.code,
         message=_text(command, fields),
         evidence=evidence,
     )
+
+
+def issued(command: Command, wire: WireAnswer) -> Issued | None:
+    """The vault id that a first use gave us, if the answer is an approval of this very command."""
+    fields = _fields(wire.body) if wire.status == 200 else {}
+    vault_id = fields.get("customer_vault_id", "")
+    if fields.get("response") != "1" or not vault_id.isalnum() or _why_foreign(command, fields):
+        return None
+    return Issued(credential=f"{VAULT}{vault_id}")
 
 
 def _reference(command: Command, fields: dict[str, str]) -> str:
