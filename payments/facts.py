@@ -115,7 +115,8 @@ class Fact:
 
     `gateway_id` is the canonical id of the money at the gateway (NMI: the transaction id; the kind is the action);
     `reference` is our own reference as the gateway echoes it (the attempt's for sale, authorise, capture and void; the
-    refund operation's own for refunds). `original_gateway_id` names the transaction a refund belongs to, where known.
+    refund operation's own for refunds). `handle` is the gateway's name of the whole attempt where it has one besides its
+    money (Stripe: the payment intent), also while no money is there yet. `original_gateway_id` names the transaction a refund belongs to, where known.
     `occurrence` counts movements of one kind within one transaction (0 the first) where the source lists its whole history;
     None where it tells of one event. `undone`: the listed history shows a void after it.
     For refusals: `network_code` and `network_advice` are the card network's own (ISO response code, Mastercard advice code
@@ -129,6 +130,7 @@ class Fact:
     source: Source
     occurred_at: datetime
     gateway_id: str = ""
+    handle: str = ""
     reference: str = ""
     original_gateway_id: str = ""
     about: OperationKind | None = None  # which operation an outcome kind speaks of, where the source says so

@@ -42,8 +42,9 @@ class Capabilities:
 class Command:
     """The frozen request of one operation: everything the adapter needs, nothing secret of ours.
 
-    `gateway_id` is the transaction that a capture, void or refund acts on. `reference` is unique per operation and is
-    what the gateway echoes for sale, authorise and refund.
+    `gateway_id` is the transaction that a capture, void or refund acts on; `handle` is what the gateway calls the attempt
+    where that is another thing (Stripe: the payment intent). `reference` is unique per operation and is what the gateway
+    echoes for sale, authorise and refund.
     """
 
     kind: OperationKind
@@ -51,6 +52,7 @@ class Command:
     money: Money
     credential: str = ""
     gateway_id: str = ""
+    handle: str = ""
     payment_id: str = ""
     description: str = ""
     payer_email: str = ""
@@ -135,6 +137,7 @@ class LookUpQuestion:
     reference: str
     money: Money
     gateway_id: str = ""
+    handle: str = ""
     sent_at: datetime | None = None
     last_four: str = ""
 

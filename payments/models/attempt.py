@@ -22,6 +22,9 @@ class Attempt(FSMModelMixin, models.Model):
     gateway_account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="+")
     reference = models.CharField(max_length=64, help_text="What the gateway echoes (NMI: orderid); unique, random.")
     gateway_id = models.CharField(max_length=100, blank=True, help_text="The gateway's transaction, once known.")
+    handle = models.CharField(
+        max_length=100, blank=True, help_text="What the gateway calls the attempt, where that is not its transaction."
+    )
     state = state_field(S.OPEN, S)
     route = models.JSONField(default=dict, blank=True, help_text="Why this gateway: what the routing saw.")
     amount_minor = models.BigIntegerField(null=True, help_text="What it tries to collect; null: all that is due.")
@@ -46,7 +49,10 @@ class Attempt(FSMModelMixin, models.Model):
                 name="one_open_attempt_per_payment",
             ),
         )
-        indexes = (models.Index(fields=("gateway_account", "gateway_id"), name="attempt_gateway_id"),)
+        indexes = (
+            models.Index(fields=("gateway_account", "gateway_id"), name="attempt_gateway_id"),
+            models.Index(fields=("gateway_account", "handle"), condition=~models.Q(handle=""), name="attempt_handle"),
+        )
 
     def __str__(self) -> str:
         return self.public_id
