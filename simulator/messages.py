@@ -31,12 +31,13 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; `path` is what follows the gateway's own prefix."""
+    """One request; `path` is what follows the gateway's own prefix. Header names are lower case."""
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def form(self) -> dict[str, str]:
         """The urlencoded body; of repeated names the last one counts, as PHP reads it."""
@@ -55,13 +56,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer and how it ends; `delay_seconds` is waited before it is sent."""
+    """One answer and how it ends; `delay_seconds` is waited before it is sent, `headers` go beside type and length."""
 
     body: bytes = b""
     status: int = 200
     content_type: str = "text/html; charset=UTF-8"
     ending: Ending = Ending.SEND
     delay_seconds: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def json_answer(value: object, status: int = 200) -> Answer:

@@ -31,13 +31,14 @@ class RetryPlan:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, signed: the exact bytes and headers of every delivery of it."""
+    """One event, signed: the exact bytes and headers of every delivery of it. `accepted`: what a 2xx must say, if anything."""
 
     event_id: str
     event_type: str
     subject: str
     body: bytes
     headers: Mapping[str, str]
+    accepted: bytes = b""
 
 
 @dataclass(slots=True)
@@ -199,9 +200,10 @@ class WebhookSender:
         try:
             connection.request("POST", parts.path, event.body, {**event.headers, "Connection": "close"})
             response = connection.getresponse()
-            response.read()
+            said = response.read()
         except (OSError, http.client.HTTPException) as error:
             return type(error).__name__
         finally:
             connection.close()
-        return str(response.status)
+        taken = 200 <= response.status < 300 and event.accepted in said
+        return str(response.status) if taken or response.status >= 300 else f"not accepted: {response.status}"
