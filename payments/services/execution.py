@@ -23,7 +23,7 @@ from payments.services.operations import new_reference, plan_operation, thaw
 from payments.services.questions import open_question
 from payments.services.recording import Cause, apply_fact, record_fact
 from payments.services.resolution import ask_about
-from payments.services.routing import Route, choose_route
+from payments.services.routing import Choice, choose_route
 from payments.services.snapshots import snapshot_of
 from payments.states import (
     COLLECTING,
@@ -131,7 +131,7 @@ def start_attempt(case: Case, now: datetime, *, repeat_on_purpose: bool = False)
     """
     payment = case.payment
     assert payment is not None and nothing_open(case)
-    route = choose_route(payment)
+    route = choose_route(payment, now=now)
     if route.account is None:
         _tell(case, FactKind.NO_ROUTE, now, " ".join(route.why)[:400])
         return None
@@ -154,7 +154,7 @@ def start_attempt(case: Case, now: datetime, *, repeat_on_purpose: bool = False)
     return Step(operation_id=operation.pk)
 
 
-def _attempt(case: Case, route: Route, now: datetime) -> Attempt:
+def _attempt(case: Case, route: Choice, now: datetime) -> Attempt:
     assert case.payment is not None and route.account is not None
     attempt = Attempt(
         payment=case.payment,
