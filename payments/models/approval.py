@@ -87,6 +87,7 @@ class Limit(models.Model):
                 condition=models.Q(per_item_minor__gte=0, per_day_minor__gte=0), name="limits_are_not_negative"
             ),
         )
+        permissions = (("edit_limit", "Can ask for changes of limits"),)
 
     def __str__(self) -> str:
         return f"{self.action} {self.currency} {self.role}"

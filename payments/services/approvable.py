@@ -1,0 +1,69 @@
+"""Which commands can wait for a second person, and how is each shown and carried out? One table: a new one is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from payments.errors import InvalidInput
+from payments.models import Approval
+from payments.services.actors import Actor
+from payments.services.calls import Clock
+
+COMMANDS: dict[str, str] = {
+    "lift_block": "payments.services.methods.LIFT_BLOCK",
+    "change_limit": "payments.services.limits.CHANGE_LIMIT",
+}
+"""Command to its `Approvable`, by dotted name, so that the commands may import this file and it none of them."""
+
+Arguments = Mapping[str, Any]
+Line = tuple[str, str]
+"""What both people see: a label and a value, both text. No ages: they would change by themselves."""
+
+
+class Execute(Protocol):
+    """Carries the command out inside the approval's transaction; its answer is a sentence for people.
+
+    A PaymentsError of its is taken as: what was agreed to can no longer be done. Nothing of it stays.
+    """
+
+    def __call__(
+        self, subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Approval, now: datetime
+    ) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Approvable:
+    """One command as approvals see it.
+
+    `right` is what asking takes; agreeing takes it as well, and `payments.approve`. `show` is read when it is asked for
+    and again under the lock: a changed line voids the request. `before` runs outside the transaction first, e.g. to ask
+    the gateway. `ended` hears of a request that was not carried out, in the transaction that ends it.
+    """
+
+    title: str
+    right: str
+    show: Callable[[str, Arguments, datetime], Sequence[Line]]
+    execute: Execute
+    before: Callable[[str, Arguments, Clock], None] | None = None
+    ended: Callable[[str, Approval, datetime], None] | None = None
+    lives: timedelta = timedelta(hours=24)
+    due_in: timedelta = timedelta(hours=4)
+
+
+@cache
+def approvable(command: str) -> Approvable:
+    """The command of this name. Raises: InvalidInput naming it."""
+    if command not in COMMANDS:
+        raise InvalidInput(f"No command called {command!r} waits for a second person.", field="command")
+    module, _, name = COMMANDS[command].rpartition(".")
+    return cast(Approvable, getattr(import_module(module), name))
+
+
+def title_of(command: str) -> str:
+    """What people call it; the bare name for one that is no longer offered."""
+    return approvable(command).title if command in COMMANDS else command.replace("_", " ")
