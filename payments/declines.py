@@ -1,9 +1,13 @@
-"""What follows from a refusal, and what may the payer be told? A table over our classes; pure, and it knows no gateway."""
+"""What follows from a refusal, when may it be tried again, and what may the payer be told? Tables over our classes.
+
+Pure, and it knows no gateway. What a card network forbids has become a class before it comes here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from payments.states import Certainty, FailureClass
@@ -81,5 +85,93 @@ def advice_on(failure_class: FailureClass, certainty: Certainty) -> Advice:
 
 def next_step(failure_class: FailureClass, certainty: Certainty, possible: Collection[NextStep] = ()) -> NextStep:
     """The first step that is possible here, or the last resort. `possible`: what this payment and set-up allow."""
-    *preferred, last_resort = advice_on(failure_class, certainty).steps
+    return first_step(advice_on(failure_class, certainty), possible)
+
+
+def first_step(advice: Advice, possible: Collection[NextStep] = ()) -> NextStep:
+    """The first step of an advice that is possible here, or its last resort."""
+    *preferred, last_resort = advice.steps
     return next((step for step in preferred if step in possible), last_resort)
+
+
+# --- what people may choose instead -----------------------------------------------------------------------------------
+
+# A person may always ask for less than the class allows; of what it allows, only an earlier or later step.
+_MILDER = frozenset({NextStep.ASK_PAYER, NextStep.STOP_AND_REVIEW, NextStep.NEVER_AGAIN})
+NO_CHOICE = frozenset({FailureClass.DUPLICATE, FailureClass.UNKNOWN})
+"""Classes that nobody gives a code: the one is the wire's word, the other says that nobody has looked yet."""
+
+
+def steps_to_choose(failure_class: FailureClass) -> frozenset[NextStep]:
+    """Which next steps may people set for a code of this class? Never one that tries more than the class allows."""
+    if failure_class in (FailureClass.FRAUD, FailureClass.DUPLICATE):
+        return frozenset(ADVICE[failure_class].steps)
+    return frozenset(ADVICE[failure_class].steps) | _MILDER
+
+
+def with_choice(failure_class: FailureClass, *, step: str = "", wording: str = "") -> Advice:
+    """The advice of a class with people's own step and words for one code; a step that it does not allow is left out."""
+    advice = ADVICE[failure_class]
+    steps = advice.steps
+    if step and step in steps_to_choose(failure_class):
+        chosen = NextStep(step)
+        steps = (chosen,) if chosen in _MILDER or chosen == steps[-1] else (chosen, steps[-1])
+    return Advice(steps, wording or advice.payer_wording)
+
+
+# --- when to try again ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to wait before each automatic try after a refusal, and when to stop. As many tries as there are waits."""
+
+    waits: tuple[timedelta, ...]
+    within: timedelta  # from the first refusal on; nothing is tried after
+
+
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
+TWO_WEEKS = 14 * _DAY
+OF_ISSUER = RetryPolicy((_DAY, 3 * _DAY, 5 * _DAY, 5 * _DAY), TWO_WEEKS)
+OF_FUNDS = RetryPolicy((2 * _DAY, 3 * _DAY, 4 * _DAY, 5 * _DAY), TWO_WEEKS)  # money comes with days, not with hours
+OF_GATEWAY = RetryPolicy((5 * _MINUTE, 15 * _MINUTE, 60 * _MINUTE, 240 * _MINUTE), TWO_WEEKS)
+
+RETRIES: dict[FailureClass, RetryPolicy] = {
+    FailureClass.SOFT_DECLINE: OF_ISSUER,
+    FailureClass.INSUFFICIENT_FUNDS: OF_FUNDS,
+    FailureClass.GATEWAY_ERROR: OF_GATEWAY,
+    FailureClass.GATEWAY_UNAVAILABLE: OF_GATEWAY,
+}
+"""Exactly the classes whose advice has RETRY_LATER. A class that is not here is never tried again by itself."""
+
+
+def retry_due(
+    number: int,
+    failure_class: FailureClass,
+    not_before: datetime | None,
+    now: datetime,
+    *,
+    first_refused_at: datetime | None = None,
+) -> datetime | None:
+    """When is automatic retry `number` (1 the first) due after a refusal at `now`? None: there is no further one.
+
+    Never before `not_before`, the earliest that the refusal allows. `first_refused_at` starts the days of the policy; a
+    retry that would fall behind them is none. A refusal that never reached the network counts here, not with the networks.
+    """
+    policy = RETRIES.get(failure_class)
+    if policy is None or not 1 <= number <= len(policy.waits):
+        return None
+    due = now + policy.waits[number - 1]
+    if not_before is not None and not_before > due:
+        due = not_before
+    return due if due <= (first_refused_at or now) + policy.within else None
+
+
+def possible_steps(*, other_gateway: bool, accepts_part: bool, retry_at: datetime | None) -> frozenset[NextStep]:
+    """The conditional steps that one payment allows. `other_gateway`: one that holds a usable credential of its method."""
+    conditions = {
+        NextStep.OTHER_GATEWAY: other_gateway,
+        NextStep.REDUCED_AMOUNT: accepts_part,
+        NextStep.RETRY_LATER: retry_at is not None,
+    }
+    return frozenset(step for step, met in conditions.items() if met)
