@@ -10,7 +10,7 @@ from payments.models.attempt import Attempt
 from payments.models.fsm import move, public_id_field, state_field, states_check
 from payments.models.gateway_account import GatewayAccount
 from payments.models.payment import Payment
-from payments.states import DisputeState
+from payments.states import OPEN_DISPUTE_STATES, DisputeState
 
 S = DisputeState
 
@@ -30,9 +30,11 @@ class Dispute(FSMModelMixin, models.Model):
     reason = models.CharField(max_length=60, blank=True, help_text="The gateway's word.")
     evidence_due_at = models.DateTimeField(null=True, blank=True)
     accepted_at = models.DateTimeField(null=True, blank=True)
+    act_by = models.DateTimeField(help_text="When the evidence is due, or a day after it was opened.")
+    told_at = models.DateTimeField(null=True, help_text="The gateway's time of the word that its state rests on.")
     next_check_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField()
-    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True, help_text="When it was last won, lost or closed.")
 
     class Meta:
         constraints = (
@@ -44,6 +46,11 @@ class Dispute(FSMModelMixin, models.Model):
                 fields=("next_check_at",), name="dispute_due", condition=models.Q(next_check_at__isnull=False)
             ),
             models.Index(fields=("gateway_account", "-opened_at"), name="dispute_opened"),
+            models.Index(
+                fields=("act_by", "id"),
+                name="dispute_queue",
+                condition=models.Q(state__in=[state.value for state in sorted(OPEN_DISPUTE_STATES)]),
+            ),
         )
 
     def __str__(self) -> str:
@@ -54,26 +61,29 @@ class Dispute(FSMModelMixin, models.Model):
         """What is disputed."""
         return Money(self.amount_minor, self.currency)
 
-    @move(source=(S.INQUIRY,), target=S.CHARGEBACK)
+    # The gateway's latest word wins, by its own time (`decisions.disputes`); so much may follow on so much. What has been
+    # decided is open again only as pre-arbitration, and what took money is no inquiry any more.
+
+    @move(source=(S.INQUIRY, S.UNDER_REVIEW, S.PRE_ARBITRATION, S.CLOSED), target=S.CHARGEBACK)
     def mark_chargeback(self) -> None:
         """The money is taken; evidence is asked for."""
 
-    @move(source=(S.INQUIRY, S.CHARGEBACK, S.PRE_ARBITRATION), target=S.UNDER_REVIEW)
+    @move(source=(S.INQUIRY, S.CHARGEBACK, S.PRE_ARBITRATION, S.CLOSED), target=S.UNDER_REVIEW)
     def mark_under_review(self) -> None:
         """The evidence is with the issuer."""
 
-    @move(source=(S.LOST, S.WON, S.UNDER_REVIEW), target=S.PRE_ARBITRATION)
+    @move(source=(S.INQUIRY, S.CHARGEBACK, S.UNDER_REVIEW, S.LOST, S.WON, S.CLOSED), target=S.PRE_ARBITRATION)
     def mark_pre_arbitration(self) -> None:
         """It is argued about again."""
 
-    @move(source=(S.INQUIRY, S.CHARGEBACK, S.UNDER_REVIEW, S.PRE_ARBITRATION), target=S.WON)
+    @move(source=(S.INQUIRY, S.CHARGEBACK, S.UNDER_REVIEW, S.PRE_ARBITRATION, S.LOST, S.CLOSED), target=S.WON)
     def mark_won(self) -> None:
         """The money comes back."""
 
-    @move(source=(S.INQUIRY, S.CHARGEBACK, S.UNDER_REVIEW, S.PRE_ARBITRATION), target=S.LOST)
+    @move(source=(S.INQUIRY, S.CHARGEBACK, S.UNDER_REVIEW, S.PRE_ARBITRATION, S.WON, S.CLOSED), target=S.LOST)
     def mark_lost(self) -> None:
         """The money is gone."""
 
-    @move(source=(S.INQUIRY, S.CHARGEBACK, S.UNDER_REVIEW), target=S.CLOSED)
+    @move(source=(S.INQUIRY, S.CHARGEBACK, S.UNDER_REVIEW, S.PRE_ARBITRATION, S.WON, S.LOST), target=S.CLOSED)
     def mark_closed(self) -> None:
         """It came to nothing."""

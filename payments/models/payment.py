@@ -124,6 +124,10 @@ class Payment(FSMModelMixin, models.Model):
     def mark_charged_back(self) -> None:
         """A dispute over all of its money was finally lost."""
 
+    @move(source=(S.CHARGED_BACK,), target=S.CAPTURED)
+    def mark_reopened(self) -> None:
+        """The dispute that had been lost is argued about again, or was won after all."""
+
     @move(source=(S.CAPTURED, S.SETTLED, S.RECONCILED, S.PARTIALLY_PAID), target=S.REFUNDED)
     def mark_refunded(self) -> None:
         """All captured money has gone back."""

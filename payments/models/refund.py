@@ -77,3 +77,7 @@ class Refund(FSMModelMixin, models.Model):
     @move(source=(S.SENT,), target=S.UNKNOWN)
     def mark_unknown(self) -> None:
         """Its operation's outcome is unknown."""
+
+    @move(source=(S.SUCCEEDED,), target=S.RETURNED)
+    def mark_returned(self) -> None:
+        """It had succeeded and came back: the payer is still owed."""
