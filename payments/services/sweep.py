@@ -12,6 +12,7 @@ from django.db import transaction
 from payments.models import Operation, Payment, Refund, Review
 from payments.services.calls import Clock
 from payments.services.execution import advance_payment, run_operation
+from payments.services.health import probe_due
 from payments.services.refunds import advance_refund
 from payments.services.resolution import resolve_operation
 from payments.states import OPEN_OPERATION_STATES, OperationState, ReviewState
@@ -28,6 +29,7 @@ class Swept:
     payments: int = 0
     refunds: int = 0
     reviews: int = 0
+    probes: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -51,6 +53,7 @@ def sweep(clock: Clock, *, limit: int = 500) -> Swept:
     for refund in Refund.objects.filter(next_check_at__lte=now).order_by("next_check_at")[:limit]:
         swept.refunds += _one(swept, refund.public_id, lambda r=refund: advance_refund(r.pk, clock), refund, clock)  # type: ignore[misc]
     swept.reviews = _escalate(now)
+    swept.probes = probe_due(clock)
     return swept
 
 
