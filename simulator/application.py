@@ -30,7 +30,7 @@ def build_application(settings: Settings) -> Callable[[Request], Answer]:
     """The function that answers every request."""
     clock = SimulatedClock()
     sender = WebhookSender(clock, settings.webhooks, settings.retries)
-    world = World(clock, Agenda(clock), FaultBoard(settings.seed), sender)
+    world = World(clock, Agenda(clock), FaultBoard(settings.seed), sender, Agenda(clock, name="calendar"))
     nmi = NmiGateway(
         world,
         settings.environment.get("GATEWAY_NMI_SECURITY_KEY") or "demo-nmi-security-key",
@@ -38,7 +38,7 @@ def build_application(settings: Settings) -> Callable[[Request], Answer]:
     )
     gateways: dict[str, Gateway] = {nmi.name: nmi}
     if settings.settle_every:
-        _settle_again_and_again(Agenda(clock, name="settlement"), nmi, settings.settle_every)
+        _settle_again_and_again(Agenda(clock, name="settlement"), gateways, settings.settle_every)
     control = Control(world, gateways)
 
     def route(request: Request) -> Answer:
@@ -51,11 +51,12 @@ def build_application(settings: Settings) -> Callable[[Request], Answer]:
     return route
 
 
-def _settle_again_and_again(agenda: Agenda, gateway: NmiGateway, seconds: float) -> None:
-    """On an agenda of its own, which reset does not clear."""
+def _settle_again_and_again(agenda: Agenda, gateways: Mapping[str, Gateway], seconds: float) -> None:
+    """All gateways, on an agenda of its own, which reset does not clear."""
 
     def settle() -> None:
         agenda.after(seconds, settle)
-        gateway.settle_all()
+        for gateway in gateways.values():
+            gateway.settle_all()
 
     agenda.after(seconds, settle)

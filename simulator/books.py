@@ -12,10 +12,11 @@ from datetime import datetime
 class Movement:
     """Money that truly moved (or was held or released) at a gateway.
 
-    `kind`: authorisation, capture, void or refund. `operation`: sale, auth, capture, void or refund.
+    `kind`: authorisation, capture, void or refund; refund_return (a refund that failed after all), chargeback,
+    chargeback_return, fee (in the currency of settlement). `operation`: sale, auth, capture, void, refund or dispute.
     `reference`: the order id of the transaction; `operation_reference`: the one sent with this operation, may be empty.
-    `original_gateway_id` and `original_reference`: for a refund, the transaction refunded. `releases`: for a void, the
-    kind of movement it undoes. `origin`: api, dashboard or foreign.
+    `original_gateway_id` and `original_reference`: for a refund, dispute or fee, the transaction it is about.
+    `releases`: for a void, the kind of movement it undoes. `origin`: api, dashboard or foreign.
     """
 
     kind: str

@@ -133,11 +133,13 @@ class Control:
             raise ControlError("seconds", "seconds must be a number above 0, ten years at most; time never runs back")
         self._world.clock.offset_seconds += seconds
         self._world.agenda.wake()
+        self._world.calendar.wake()
         self._world.webhooks.wake()
         return json_answer({"action": "advance_clock", "now": self._world.clock.now().isoformat()})
 
     def _reset(self, _: Request) -> Answer:
         self._world.agenda.clear()
+        self._world.calendar.clear()
         self._world.webhooks.reset()
         self._world.faults.reset()
         for gateway in self._gateways.values():

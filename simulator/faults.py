@@ -58,7 +58,9 @@ CATALOGUE: Mapping[str, FaultSpec] = {
     "late_authorisation": FaultSpec(
         _WIRE, "late_authorisation[:seconds], cut without an answer, processed so many seconds later", "seconds", "5"
     ),
-    "decline": FaultSpec(_OUTCOME, "decline:<code or class>, refused with that code of the gateway", "code", "200"),
+    "decline": FaultSpec(
+        _OUTCOME, "decline:<code or class>, refused with that code of the gateway", "code", "soft_decline"
+    ),
     "duplicate": FaultSpec(
         _OUTCOME, "duplicate[:transaction id], refused as a duplicate of another transaction, not processed", "word"
     ),

@@ -14,12 +14,16 @@ from simulator.webhooks import WebhookSender
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What all gateways share: one clock, one agenda, one board of faults, one sender of webhooks."""
+    """What all gateways share: one clock, one agenda, one board of faults, one sender of webhooks.
+
+    `calendar`: an agenda for what is due in days (holds that lapse); nobody waits for it to be empty.
+    """
 
     clock: SimulatedClock
     agenda: Agenda
     faults: FaultBoard
     webhooks: WebhookSender
+    calendar: Agenda
 
 
 class Gateway(Protocol):
@@ -40,6 +44,9 @@ class Gateway(Protocol):
 
     def check_fault(self, name: str, argument: str) -> None:
         """Refuse an argument this gateway cannot act out. Raises: ControlError."""
+
+    def settle_all(self) -> None:
+        """Settle and pay out everything due, as the timer of --settle-every does."""
 
     def reset(self) -> None:
         """Forget everything."""

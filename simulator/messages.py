@@ -31,13 +31,17 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; `path` is what follows the gateway's own prefix. Header names are lower case."""
+    """One request; `path` is what follows the gateway's own prefix. Header names are lower case.
+
+    Of repeated names `query` has the last; `raw_query` has them all.
+    """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    raw_query: str = ""
 
     def form(self) -> dict[str, str]:
         """The urlencoded body; of repeated names the last one counts, as PHP reads it."""

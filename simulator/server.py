@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, parts.path, query, self.rfile.read(int(length)), headers)
+        request = Request(self.command, parts.path, query, self.rfile.read(int(length)), headers, parts.query)
         self._end(self.server.route(request))
 
     do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = _serve  # noqa: N815 - names http.server looks for

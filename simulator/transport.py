@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from simulator.clock import Agenda
@@ -30,8 +30,13 @@ _INSTEAD = {
 }
 
 
-def act_out(strike: Strike | None, process: Callable[[], Answer], agenda: Agenda) -> Answer:
-    """The answer after the fault: `process` is called once, never, or later on the agenda."""
+def act_out(
+    strike: Strike | None, process: Callable[[], Answer], agenda: Agenda, own: Mapping[str, Answer] | None = None
+) -> Answer:
+    """The answer after the fault: `process` is called once, never, or later on the agenda.
+
+    `own`: what a gateway answers in its own words, by name of the fault.
+    """
     if strike is None:
         return process()
     if strike.name == "slow":
@@ -40,6 +45,8 @@ def act_out(strike: Strike | None, process: Callable[[], Answer], agenda: Agenda
         agenda.after(strike.seconds, lambda: _ignore(process()))
     if strike.name == "lost_response" or strike.name.endswith("_after"):
         process()
+    if own and strike.name in own:
+        return own[strike.name]
     return _INSTEAD[strike.name.removesuffix("_after")]
 
 

@@ -31,7 +31,10 @@ class RetryPlan:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, signed: the exact bytes and headers of every delivery of it. `accepted`: what a 2xx must say, if anything."""
+    """One event, signed: the exact bytes and headers of every delivery of it. `accepted`: what a 2xx must say, if anything.
+
+    `sign_anew`: the headers of one delivery, where the gateway signs each delivery with its own moment.
+    """
 
     event_id: str
     event_type: str
@@ -39,6 +42,7 @@ class Event:
     body: bytes
     headers: Mapping[str, str]
     accepted: bytes = b""
+    sign_anew: Callable[[], Mapping[str, str]] | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class Delivery:
     releases: list[Delivery] = field(default_factory=list)
     held: bool = False
     generation: int = 0
+    sent_headers: Mapping[str, str] | None = None
 
     def view(self) -> dict[str, Any]:
         return {
@@ -70,7 +75,8 @@ class Delivery:
         }
 
     def full_view(self) -> dict[str, Any]:
-        return self.view() | {"headers": dict(self.event.headers), "body": self.event.body.decode()}
+        headers = dict(self.sent_headers or self.event.headers)
+        return self.view() | {"headers": headers, "body": self.event.body.decode()}
 
 
 class WebhookSender:
@@ -179,7 +185,9 @@ class WebhookSender:
     def _attempt(self, delivery: Delivery) -> None:
         if delivery.generation != self._generation:
             return
-        result = self._post(delivery.event, f"{self.base_url}/{delivery.gateway}/")
+        event = delivery.event
+        delivery.sent_headers = event.sign_anew() if event.sign_anew else event.headers
+        result = self._post(event, delivery.sent_headers, f"{self.base_url}/{delivery.gateway}/")
         with self._lock:
             if delivery.generation != self._generation:
                 return  # reset while it was on its way
@@ -193,12 +201,12 @@ class WebhookSender:
         if delivery.state == "waiting":
             self._schedule(delivery, self._plan.pause(len(delivery.attempts)))
 
-    def _post(self, event: Event, url: str) -> str:
+    def _post(self, event: Event, headers: Mapping[str, str], url: str) -> str:
         """One delivery: the HTTP status as text, or the name of the trouble."""
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=SEND_TIMEOUT_SECONDS)
         try:
-            connection.request("POST", parts.path, event.body, {**event.headers, "Connection": "close"})
+            connection.request("POST", parts.path, event.body, {**headers, "Connection": "close"})
             response = connection.getresponse()
             said = response.read()
         except (OSError, http.client.HTTPException) as error:
