@@ -16,6 +16,7 @@ from payments.jobs import ADVANCE_PAYMENT, enqueue
 from payments.models import Credential, GatewayAccount, Payer, Payment, PaymentMethod
 from payments.services.accounts import adapter_of
 from payments.services.actors import Actor
+from payments.services.methods import why_blocked, why_unusable
 from payments.states import OPEN_OR_PAID_STATES, OperationKind, Waits
 
 RADAR_MINUTES = 30  # same payer, amount and currency within this is flagged as a possible duplicate
@@ -209,7 +210,7 @@ def _expiry(account: GatewayAccount | None) -> int:
 def _method(request: PaymentRequest, payer: Payer | None, now: datetime) -> PaymentMethod:
     wanted = request.method
     if wanted.payment_method:
-        return _stored_method(wanted.payment_method)
+        return _stored_method(wanted.payment_method, request.gateway)
     credentials = _credentials(wanted)
     method = PaymentMethod.objects.create(kind=wanted.type, payer=payer)
     Credential.objects.bulk_create(
@@ -218,12 +219,14 @@ def _method(request: PaymentRequest, payer: Payer | None, now: datetime) -> Paym
     return method
 
 
-def _stored_method(public_id: str) -> PaymentMethod:
+def _stored_method(public_id: str, gateway: str) -> PaymentMethod:
+    """The method, if it can still be paid with. `gateway`: the one account that was wanted, if any."""
     method = PaymentMethod.objects.filter(public_id=public_id).first()
     if method is None:
         raise InvalidInput(f"There is no payment method {public_id}.", field="method.payment_method")
-    if method.blocked_at is not None:
-        raise InvalidInput(f"This payment method is blocked: {method.blocked_because}.", field="method.payment_method")
+    refused = why_blocked(method) or why_unusable(method, gateway)
+    if refused:
+        raise InvalidInput(f"This payment method can not be used. {refused}", field="method.payment_method")
     return method
 
 

@@ -24,6 +24,7 @@ from payments.services.approvals import ask_approval
 
 EDIT = "payments.edit_limit"
 API_ROLE = "api"
+ALWAYS = "always a second person"
 ACTIONS: dict[str, str] = {
     "start_batch": "Start an upload",
 }
@@ -172,15 +173,15 @@ def _show(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
     wanted = _wanted(subject, arguments)
     _check(wanted)
     row = _row(wanted)
-    before = (row.per_item_minor, row.per_day_minor) if row else (None, None)
-    after = (wanted.per_item_minor, wanted.per_day_minor)
+    before = _words(row.per_item_minor, row.per_day_minor, row.currency) if row else ALWAYS
+    after = _words(wanted.per_item_minor, wanted.per_day_minor, wanted.currency)
     if before == after:
         raise InvalidInput("The limit is that already.", field="per_item_minor")
     return [
         ("What", ACTIONS[wanted.action]),
         ("Role", wanted.role),
-        ("Now", _words(*before, wanted.currency)),
-        ("Then", _words(*after, wanted.currency)),
+        ("Now", before),
+        ("Then", after),
         ("Version", str(row.version if row else "none")),
     ]
 
@@ -215,7 +216,7 @@ def _row(wanted: Wanted, *, lock: bool = False) -> Limit | None:
 
 def _words(per_item: int | None, per_day: int | None, currency: str) -> str:
     if per_item is None or per_day is None:
-        return "always a second person"
+        return ALWAYS
     return f"alone up to {Money(per_item, currency)} at a time and {Money(per_day, currency)} a day"
 
 

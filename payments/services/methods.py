@@ -96,14 +96,17 @@ def stored_flags(payment: Payment, credential: Credential) -> dict[str, object]:
     }
 
 
-def why_unusable(method: PaymentMethod) -> str:
-    """Why no gateway account could be asked with this method any more; empty: one could."""
-    credentials = list(method.credentials.all())
+def why_unusable(method: PaymentMethod, gateway: str = "") -> str:
+    """Why no gateway account, or not the one with this slug, can be asked with the method any more; empty: one can."""
+    credentials = list(method.credentials.select_related("gateway_account"))
+    if gateway:
+        credentials = [c for c in credentials if c.gateway_account.slug == gateway]
+    if any(credential.usable for credential in credentials):
+        return ""
+    where = f"Gateway account {gateway} holds" if gateway else "Gateway accounts hold"
     if not credentials:
-        return "No gateway account holds a credential for it."
-    if not any(credential.usable for credential in credentials):
-        return "Its single-use token is spent, and no gateway gave a stored credential for it."
-    return ""
+        return f"{where} no credential for it."
+    return f"{where} no stored credential for it, and its single-use token is spent."
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------
@@ -125,15 +128,17 @@ def _blocked_twin(method: PaymentMethod) -> PaymentMethod | None:
 
 
 def record_block(method: PaymentMethod, *, because: str, by: str, now: datetime) -> None:
-    """This function will block a method the caller has locked. `by` empty: a gateway's answer did.
+    """This function will block a method, under its lock. `by` empty: a gateway's answer did.
 
     Idempotent: a blocked one stays as it is. Writes: the method, its history.
     """
-    if method.blocked_at is not None:
-        return
-    method.blocked_at, method.blocked_because = now, because[:200]
-    method.save(update_fields=["blocked_at", "blocked_because"])
-    MethodBlock.objects.create(method=method, blocked_at=now, because=because[:200], blocked_by=by[:100])
+    with transaction.atomic():
+        row = PaymentMethod.objects.select_for_update(no_key=True).get(pk=method.pk)
+        if row.blocked_at is None:
+            row.blocked_at, row.blocked_because = now, because[:200]
+            row.save(update_fields=["blocked_at", "blocked_because"])
+            MethodBlock.objects.create(method=row, blocked_at=now, because=because[:200], blocked_by=by[:100])
+    method.blocked_at, method.blocked_because = row.blocked_at, row.blocked_because
 
 
 def block_method(public_id: str, *, reason: str, actor: Actor, now: datetime) -> PaymentMethod:
