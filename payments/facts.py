@@ -116,9 +116,11 @@ class Fact:
     `gateway_id` is the canonical id of the money at the gateway (NMI: the transaction id; the kind is the action);
     `reference` is our own reference as the gateway echoes it (the attempt's for sale, authorise, capture and void; the
     refund operation's own for refunds). `handle` is the gateway's name of the whole attempt where it has one besides its
-    money (Stripe: the payment intent), also while no money is there yet. `original_gateway_id` names the transaction a refund belongs to, where known.
+    money (Stripe: the payment intent), also while no money is there yet. `original_gateway_id` names the transaction a
+    refund belongs to, where known.
     `occurrence` counts movements of one kind within one transaction (0 the first) where the source lists its whole history;
-    None where it tells of one event. `undone`: the listed history shows a void after it.
+    None where it tells of one event. `undone`: the listed history shows a void after it. `running_total`: `money` is all
+    that this transaction has moved so far, of which the movement is what we do not know yet.
     For refusals: `network_code` and `network_advice` are the card network's own (ISO response code, Mastercard advice code
     or Visa category), `gateway_advice` the gateway's; `retry_after_seconds` is the earliest it allows. `alive`: the
     gateway's object could still take money after this refusal, so that it must be closed before anything else is tried.
@@ -144,6 +146,7 @@ class Fact:
     test_mode: bool = False
     occurrence: int | None = None
     undone: bool = False
+    running_total: bool = False
     network_code: str = ""
     network_advice: str = ""
     gateway_advice: str = ""
@@ -171,6 +174,9 @@ class Snapshot:
     refunded: Money | None = None  # refunds and voids of captured money that happened at the gateway
     attempt_state: AttemptState | None = None
     attempt_is_current: bool = False
+    attempt_alive: bool = False  # the payer, or the gateway's own object, can still take money on it without a call of ours
+    attempt_refused: bool = False  # it was refused already, and is only being closed
+    other_attempt_holds: bool = False  # another attempt of the payment holds or has taken money
     same_transaction: bool = True  # the fact's gateway id is the one the attempt already has, or the attempt has none
     operation_kind: OperationKind | None = None
     operation_state: OperationState | None = None

@@ -131,7 +131,10 @@ class CodeMeaning:
 
 @dataclass(frozen=True, slots=True)
 class LookUpQuestion:
-    """What a look-up is about: one operation of ours. `sent_at` bounds the window, `last_four` narrows it."""
+    """What a look-up is about: one operation of ours. `sent_at` bounds the window, `last_four` narrows it.
+
+    `cursor` is the last answer's `next_cursor`, where one page of the gateway's list was not enough.
+    """
 
     kind: OperationKind
     reference: str
@@ -140,6 +143,7 @@ class LookUpQuestion:
     handle: str = ""
     sent_at: datetime | None = None
     last_four: str = ""
+    cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,8 @@ class LookUpAnswer:
     `found` says whether a transaction carrying our reference (or gateway id) exists at all; `facts` are all movements
     and outcomes seen for it, of every kind, so that one look-up of a sale also tells of its later void or settlement.
     `in_progress` True: the gateway itself has not finished. `evidence` is redacted and JSON-able.
+    `next_cursor`: the list goes on from there; a look-up that was not found so far is asked again with it. `last`: the
+    gateway says itself that no page of the window follows; where it does not, an empty page is the last.
     """
 
     answered: bool
@@ -156,6 +162,8 @@ class LookUpAnswer:
     in_progress: bool = False
     facts: tuple[Fact, ...] = ()
     evidence: dict[str, object] = field(default_factory=dict)
+    next_cursor: str = ""
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +214,24 @@ class Adapter(Protocol):
         """What the answer to a look-up says."""
         ...
 
-    def window_request(self, start: datetime, end: datetime, *, page: int) -> WireRequest:
-        """How to list everything that changed in a window (back-fill, absence by window)."""
+    def window_request(self, start: datetime, end: datetime, *, page: int, cursor: str = "") -> WireRequest:
+        """How to list everything that changed in a window (back-fill, absence by window).
+
+        Pages count from 0; `cursor` is the `next_cursor` of the page before, for gateways that page by it.
+        """
         ...
 
     def window_answer(self, answer: WireAnswer, *, at: datetime) -> LookUpAnswer:
         """All facts in one page of a window."""
         ...
 
-    def verify_webhook(self, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...]) -> bool:
-        """Is the signature over the raw bytes made with one of the secrets (current, previous)? Header names lower case."""
+    def verify_webhook(
+        self, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], *, at: datetime | None = None
+    ) -> bool:
+        """Is the signature over the raw bytes made with one of the secrets (current, previous)? Header names lower case.
+
+        `at` is when it came, for gateways whose signatures grow old; None judges the signature alone.
+        """
         ...
 
     def event_key(self, body: bytes) -> str:

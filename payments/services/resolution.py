@@ -5,7 +5,7 @@ It never re-sends anything. Absence counts only by the adapter's proof; a look-u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -211,11 +211,16 @@ def _ask_and_keep(operation: Operation, clock: Clock, asked_by: str, *, by_id: b
 def _ask(operation: Operation, clock: Clock, *, by_id: bool) -> LookUpAnswer:
     adapter = adapter_for(operation.gateway_account)
     question = _question(operation, by_id=by_id)
-    try:
-        answer = ask(operation.gateway_account, adapter.look_up_request(question), clock)
-    except GatewayError as error:
-        return LookUpAnswer(answered=False, evidence={"error": str(error)[:200]})
-    return adapter.look_up_answer(question, answer, at=clock())
+    for _ in range(_LAST_PAGE):
+        try:
+            wire = ask(operation.gateway_account, adapter.look_up_request(question), clock)
+        except GatewayError as error:
+            return LookUpAnswer(answered=False, evidence={"error": str(error)[:200]})
+        answer = adapter.look_up_answer(question, wire, at=clock())
+        if answer.found or not answer.next_cursor:
+            return answer
+        question = replace(question, cursor=answer.next_cursor)
+    return LookUpAnswer(answered=False, evidence={"error": f"the list has more than {_LAST_PAGE} pages"})
 
 
 def _keep(operation: Operation, answer: LookUpAnswer, now: datetime, *, method: str, asked_by: str) -> LookUp:
@@ -302,8 +307,9 @@ def _window(operation: Operation, account: GatewayAccount, clock: Clock) -> tupl
     assert operation.sent_at is not None and operation.done_before is not None
     adapter = adapter_for(account)
     facts: list[Fact] = []
+    start, end, cursor = operation.sent_at - _WINDOW, operation.done_before + _WINDOW, ""
     for page in range(_LAST_PAGE):
-        request = adapter.window_request(operation.sent_at - _WINDOW, operation.done_before + _WINDOW, page=page)
+        request = adapter.window_request(start, end, page=page, cursor=cursor)
         try:
             answer = adapter.window_answer(ask(account, request, clock), at=clock())
         except GatewayError as error:
@@ -315,6 +321,9 @@ def _window(operation: Operation, account: GatewayAccount, clock: Clock) -> tupl
         if not answer.found:
             return tuple(facts)
         facts += answer.facts
+        if answer.last:
+            return tuple(facts)
+        cursor = answer.next_cursor
     return None
 
 

@@ -93,13 +93,15 @@ class Nmi:
     def look_up_answer(self, question: LookUpQuestion, answer: WireAnswer, *, at: datetime) -> LookUpAnswer:
         return query.answer(question, answer, at=at)
 
-    def window_request(self, start: datetime, end: datetime, *, page: int) -> WireRequest:
+    def window_request(self, start: datetime, end: datetime, *, page: int, cursor: str = "") -> WireRequest:
         return query.window_request(start, end, page=page)
 
     def window_answer(self, answer: WireAnswer, *, at: datetime) -> LookUpAnswer:
         return query.window_answer(answer, at=at)
 
-    def verify_webhook(self, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...]) -> bool:
+    def verify_webhook(
+        self, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], *, at: datetime | None = None
+    ) -> bool:
         return webhook.verify(headers, body, secrets)
 
     def event_key(self, body: bytes) -> str:

@@ -57,22 +57,26 @@ def back_fill(account_slug: str, start: datetime, end: datetime, clock: Clock, *
     verdicts: Counter[str] = Counter()
     waiting: dict[str, datetime] = {}
     unreadable: list[str] = []
-    changed, page = 0, 0
-    while (answer := _page(account, start, end, page, clock)).found:
+    changed, page, cursor = 0, 0, ""
+    while (answer := _page(account, start, end, page, cursor, clock)).found:
         for fact in answer.facts:
             changed += _record(account, fact, clock(), actor, verdicts, waiting)
         unreadable += _unreadable(answer)
-        page += 1
+        page, cursor = page + 1, answer.next_cursor
+        if answer.last:
+            break
         if page == LAST_PAGE:
             raise GatewayDidNotAnswer(f"The list has no end after {LAST_PAGE} pages; list a smaller window.")
     again = max(waiting.values(), default=None)
     return BackFilled(page, dict(verdicts), changed, tuple(waiting), again, tuple(unreadable))
 
 
-def _page(account: GatewayAccount, start: datetime, end: datetime, page: int, clock: Clock) -> LookUpAnswer:
+def _page(  # noqa: PLR0913 - which page of which window
+    account: GatewayAccount, start: datetime, end: datetime, page: int, cursor: str, clock: Clock
+) -> LookUpAnswer:
     adapter = adapter_of(account)
     try:
-        wire = ask(account, adapter.window_request(start, end, page=page), clock)
+        wire = ask(account, adapter.window_request(start, end, page=page, cursor=cursor), clock)
     except GatewayError as trouble:
         raise GatewayDidNotAnswer(
             f"{account.name} did not answer for page {page} of the window: {trouble}"

@@ -25,7 +25,7 @@ from payments.states import EventState
 log = logging.getLogger(__name__)
 
 BAD_SIGNATURE_RUN = 20  # refused in a row before somebody is told
-KEPT_HEADERS = ("content-type", "user-agent", "webhook-signature")
+KEPT_HEADERS = ("content-type", "user-agent", "webhook-signature", "stripe-signature")
 # How exact `last_event_at` is: the account's one row is written once in this time, not at each event.
 _FRESH = timedelta(seconds=30)
 _NUDGED = "payments.inbox.nudged"
@@ -60,7 +60,7 @@ def store_event(slug: str, headers: Mapping[str, str], body: bytes, *, now: date
     if account is None:
         return Receipt.UNKNOWN_ACCOUNT
     adapter = get_adapter(account.provider)
-    if not adapter.verify_webhook(headers, body, _secrets(account)):
+    if not adapter.verify_webhook(headers, body, _secrets(account), at=now):
         _count_refusal(account, now)
         return Receipt.BAD_SIGNATURE
     new = _insert(account, _bounded_key(adapter.event_key(body)), headers, body, now)

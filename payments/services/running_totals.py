@@ -1,0 +1,37 @@
+"""What moved, where a gateway says only how much has moved so far? The difference to what is booked; writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from payments.facts import Fact
+from payments.services.case import Case, known_money, next_occurrence, total
+from payments.states import MovementKind, Source
+
+
+def as_one_movement(case: Case, fact: Fact) -> Fact:
+    """The fact as one movement of its transaction; any but a running total is returned as it is.
+
+    Only one call of an attempt is open at a time, so what is new belongs to that call, or to somebody at the gateway's
+    own dashboard. Read under the payment's lock: two facts of one total find the same difference only once.
+    """
+    if not fact.running_total or fact.money is None:
+        return fact
+    kind = MovementKind(fact.kind.value)
+    # A decision may have given a part of it to another payment: that is booked all the same.
+    booked = Case(account=case.account, movements=[*case.movements, *case.elsewhere])
+    rows = booked.of_transaction(fact.gateway_id, kind)
+    fact = replace(fact, running_total=False, evidence={**fact.evidence, "so_far_minor": fact.money.amount_minor})
+    assert fact.money is not None
+    if not rows or rows[-1].currency != fact.money.currency:
+        return fact
+    last = rows[-1].occurrence
+    known_last = known_money(booked, fact.gateway_id, kind, occurrence=last)
+    assert known_last is not None
+    new = fact.money - total(rows, fact.money.currency)
+    if new.amount_minor > 0:
+        return replace(fact, money=new, occurrence=next_occurrence(booked, fact))
+    if fact.source != Source.LOOK_UP or new.is_zero:  # known, or an older word than what we have heard since
+        return replace(fact, money=known_last, occurrence=last)
+    corrected = known_last + new
+    return replace(fact, money=corrected, occurrence=last) if corrected.amount_minor > 0 else fact
