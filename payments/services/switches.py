@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
-from payments.card_numbers import find_card_number
+from payments.card_numbers import has_card_number
 from payments.errors import CardNumberRefused, Conflict, InvalidInput, NotAllowedNow, NotFound
 from payments.models import GatewayAccount, HealthEvent, Switch
 from payments.services.actors import Actor
@@ -146,6 +146,6 @@ def _checked(reason: str, longest: int) -> str:
         raise InvalidInput("Say why: everybody will read it.", field="reason")
     if len(text) > longest:
         raise InvalidInput(f"The reason has {len(text)} characters; {longest} are the most.", field="reason")
-    if find_card_number(text):
+    if has_card_number(text):
         raise CardNumberRefused("The reason looks like it holds a card number. Nothing was stored.", field="reason")
     return text
