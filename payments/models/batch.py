@@ -19,6 +19,7 @@ class Batch(FSMModelMixin, models.Model):
     public_id = public_id_field("bat")
     name = models.CharField(max_length=200, help_text="The file's name.")
     sha256 = models.CharField(max_length=64)
+    read_as = models.CharField(max_length=200, blank=True, help_text="What was told about it: kind, separator, sheet.")
     state = state_field(S.CHECKING, S)
     uploaded_by = models.CharField(max_length=100)
     uploaded_by_user = models.ForeignKey(
@@ -34,12 +35,14 @@ class Batch(FSMModelMixin, models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     next_check_at = models.DateTimeField(null=True)
+    retry_by = models.CharField(max_length=100, blank=True, help_text="Who last asked for its declined rows again.")
     version = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = (states_check("batch_state_is_known", S),)
         indexes = (
             models.Index(fields=("next_check_at",), name="batch_due", condition=models.Q(next_check_at__isnull=False)),
+            models.Index(fields=("sha256",), name="batch_same_file"),
         )
         permissions = (
             ("upload_batch", "Can upload spreadsheets of payments"),
@@ -96,11 +99,16 @@ class BatchRow(models.Model):
     currency = models.CharField(max_length=10, blank=True)
     payment = models.OneToOneField(Payment, null=True, on_delete=models.PROTECT, related_name="batch_row")
     claimed_at = models.DateTimeField(null=True)
+    retry_due = models.BooleanField(default=False, help_text="Its declined payment shall be tried again.")
+    retry_said = models.CharField(max_length=300, blank=True, help_text="What came of that: begun, or why not.")
 
     class Meta:
         ordering = ("batch", "number")
         constraints = (models.UniqueConstraint(fields=("batch", "number"), name="rows_are_numbered"),)
-        indexes = (models.Index(fields=("batch", "state", "number"), name="row_state"),)
+        indexes = (
+            models.Index(fields=("batch", "state", "number"), name="row_state"),
+            models.Index(fields=("batch", "number"), name="row_retry", condition=models.Q(retry_due=True)),
+        )
 
     def __str__(self) -> str:
         return f"row {self.number}"
