@@ -34,7 +34,10 @@ RIGHTS: tuple[Right, ...] = (
     Right("payments.refund_payment", "refund a payment", moves_money=True),
     Right("payments.decide_review", "decide a review", moves_money=True),
     Right("payments.replay_event", "replay a parked event", moves_money=True),
+    Right("payments.approve", "agree to what another person asked for", moves_money=True),
     Right("payments.ask_gateway", "ask the gateway for its word"),
+    Right("payments.block_method", "block payment methods, and ask for a block to be lifted"),
+    Right("payments.edit_limit", "ask for changes of limits"),
     Right("payments.edit_gateway_account", "enable, order and time gateway accounts"),
 )
 """Every right beyond looking. Replaying counts as moving money: an event that could not be applied may carry some."""
@@ -43,8 +46,9 @@ _MONEY = frozenset(right.name for right in RIGHTS if right.moves_money)
 
 MATRIX: dict[Role, frozenset[str]] = {
     Role.SUPPORT: frozenset({"payments.ask_gateway"}),
-    Role.OPERATOR: _MONEY | {"payments.ask_gateway"},
-    Role.FINANCE: _MONEY | {"payments.ask_gateway", "payments.edit_gateway_account"},
+    Role.OPERATOR: _MONEY | {"payments.ask_gateway", "payments.block_method", "payments.edit_limit"},
+    Role.FINANCE: _MONEY
+    | {"payments.ask_gateway", "payments.edit_gateway_account", "payments.block_method", "payments.edit_limit"},
     Role.AUDITOR: frozenset(),
     Role.ADMIN: frozenset({"payments.ask_gateway", "payments.edit_gateway_account"}),
 }
