@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from simulator.clock import Agenda, SimulatedClock
 from simulator.control import Control
+from simulator.convesiopay.gateway import ConvesioPayGateway
 from simulator.faults import FaultBoard
 from simulator.gateway import Gateway, World
 from simulator.messages import Answer, Request
 from simulator.nmi.gateway import NmiGateway
 from simulator.transport import html_page
 from simulator.webhooks import RetryPlan, WebhookSender
+
+DEMO_HMAC_KEY = "64656d6f2d636f6e766573696f7061792d686d61632d6b6579"  # hexadecimal, as this gateway hands its keys out
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,12 @@ def build_application(settings: Settings) -> Callable[[Request], Answer]:
         settings.environment.get("GATEWAY_NMI_SECURITY_KEY") or "demo-nmi-security-key",
         settings.environment.get("GATEWAY_NMI_WEBHOOK_SECRET") or "demo-nmi-webhook-secret",
     )
-    gateways: dict[str, Gateway] = {nmi.name: nmi}
+    convesiopay = ConvesioPayGateway(
+        world,
+        settings.environment.get("GATEWAY_CONVESIOPAY_SECRET") or "demo-convesiopay-secret",
+        settings.environment.get("GATEWAY_CONVESIOPAY_WEBHOOK_SECRET") or DEMO_HMAC_KEY,
+    )
+    gateways: dict[str, Gateway] = {nmi.name: nmi, convesiopay.name: convesiopay}
     if settings.settle_every:
         _settle_again_and_again(Agenda(clock, name="settlement"), gateways, settings.settle_every)
     control = Control(world, gateways)
