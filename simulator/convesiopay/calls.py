@@ -99,7 +99,7 @@ def movement(
     payment: Payment, kind: str, operation: str, now: datetime, change: Change | None = None, **more: str
 ) -> Movement:
     """A movement of the payment, or of one change of it; a refund alone has an id of its own in the books."""
-    refund = change is not None and kind == "refund"
+    refund = change is not None and change.kind == "refund"
     return Movement(
         kind=kind,
         operation=operation,

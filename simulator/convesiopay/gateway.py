@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.books import Books
 from simulator.convesiopay import acts, rules, views
-from simulator.convesiopay.calls import Call, Outcome, Refusal, Told, Twist, payment_body
+from simulator.convesiopay.calls import Call, Outcome, Refusal, Told, Twist, movement, payment_body
 from simulator.convesiopay.contract import AWAITING, PENDING, find_refusal
 from simulator.convesiopay.events import Signer
 from simulator.convesiopay.model import Payment
@@ -194,8 +194,10 @@ class ConvesioPayGateway:
                 raise ControlError("transaction_id", f"nothing waits for the payer: the status is {payment.status}")
             self._carry_out(rules.abandon(Call({}, self._store, now), payment), subject)
         elif action in ("refund_fails", "capture_fails"):
-            failed, change = acts.failed_change(payment, action.removesuffix("_fails"))
-            self._carry_out(Outcome(200, {}, failed, told=(acts.failure_told(failed, change),)), subject)
+            kind = action.removesuffix("_fails")
+            failed, change = acts.failed_change(payment, kind)
+            back = (movement(failed, "refund_return", kind, now, change),) if kind == "refund" else ()
+            self._carry_out(Outcome(200, {}, failed, back, (acts.failure_told(failed, change),)), subject)
         elif action == "expire_hold":
             self._carry_out(Outcome(200, {}, acts.lapsed(payment, now)), subject)
         elif action == "report":
