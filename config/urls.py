@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from config.health import healthz, metrics, readyz
+from payments.pages import came_back, pay
 from payments.webhooks import receive
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -13,6 +14,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("webhooks/<slug:slug>/", receive, name="webhook"),
+    path("pay/<str:token>/", pay, name="pay"),
+    path("pay/<str:token>/return", came_back, name="pay-return"),
     path("api/v1/", include("payments.api.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -15,6 +15,7 @@ from payments.states import (
     OperationKind,
     OperationState,
     PaymentState,
+    RefundState,
     Source,
 )
 
@@ -73,6 +74,8 @@ MONEY_KINDS = frozenset(
         FactKind.FEE,
     }
 )
+# Money that a dispute takes, gives back and costs.
+DISPUTE_MONEY = frozenset({FactKind.CHARGEBACK, FactKind.CHARGEBACK_RETURN, FactKind.FEE})
 OUTCOME_KINDS = frozenset(
     {
         FactKind.DECLINED,
@@ -158,6 +161,31 @@ class Fact:
     evidence: dict[str, object] = field(default_factory=dict)
 
 
+class SettlementKnown(StrEnum):
+    """What we know of the settlement money of the movement that a fact tells of."""
+
+    NO_MOVEMENT = "no_movement"  # the movement itself is not known yet
+    NOTHING = "nothing"  # the movement is known, its settlement money is not
+    THIS = "this"  # exactly this was told before
+    OTHER = "other"  # something else was told before
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeKnown:
+    """What we know of the dispute that a fact is about. Money is net: what was taken less what came back.
+
+    `told_at` is the gateway's time of the word that `state` rests on; None while only money was heard of, or nothing.
+    """
+
+    state: DisputeState | None = None  # None: never heard of
+    told_at: datetime | None = None
+    decided_before: bool = False  # it was won or lost once, whatever it is now
+    says_more: bool = False  # the fact names another amount, reason or due date than we know
+    case_open: bool = False  # a person is asked about it already
+    standing: Money | None = None  # this dispute's money
+    lost_elsewhere: Money | None = None  # the payment's other disputes that were lost, in the payment's currency
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything `decide` may know: read under the payment's lock, or empty when no payment of ours is meant.
@@ -174,7 +202,9 @@ class Snapshot:
     refunded: Money | None = None  # refunds and voids of captured money that happened at the gateway
     attempt_state: AttemptState | None = None
     attempt_is_current: bool = False
-    attempt_alive: bool = False  # the payer, or the gateway's own object, can still take money on it without a call of ours
+    attempt_alive: bool = (
+        False  # the payer, or the gateway's own object, can still take money on it without a call of ours
+    )
     attempt_refused: bool = False  # it was refused already, and is only being closed
     other_attempt_holds: bool = False  # another attempt of the payment holds or has taken money
     same_transaction: bool = True  # the fact's gateway id is the one the attempt already has, or the attempt has none
@@ -204,3 +234,6 @@ class Snapshot:
     account_live: bool = False
     account_shared: bool = False
     orphan_due: bool = False  # parked long enough: this is nobody's money
+    dispute: DisputeKnown | None = None  # for facts about disputes
+    refund_back: RefundState | None = None  # of the refund that the fact says came back
+    settlement: SettlementKnown = SettlementKnown.NO_MOVEMENT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import datetime
 from functools import partial
 
 from celery import current_app
@@ -15,22 +16,25 @@ log = logging.getLogger(__name__)
 ADVANCE_PAYMENT = "payments.advance_payment"
 ADVANCE_REFUND = "payments.advance_refund"
 DRAIN_INBOX = "payments.drain_inbox"
+RUN_BATCH = "payments.run_batch"
 
 _REST_SECONDS = 15.0  # a broker that hangs costs a sender its whole time-out: afterwards it is left alone for a while
 _away_until: dict[str, float] = {}  # by the broker's address, on the monotonic clock of this process
 
 
-def enqueue(task: str, *args: object) -> None:
-    """Send the task once the current transaction has committed; a broker that is down is logged and forgotten."""
-    transaction.on_commit(partial(_send, task, args), robust=True)
+def enqueue(task: str, *args: object, at: datetime | None = None) -> None:
+    """Send the task once the current transaction has committed, to be run at once or at a time.
+
+    A broker that is down is logged and forgotten."""
+    transaction.on_commit(partial(_send, task, args, at), robust=True)
 
 
-def _send(task: str, args: tuple[object, ...]) -> None:
+def _send(task: str, args: tuple[object, ...], at: datetime | None) -> None:
     broker = str(current_app.conf.broker_url)
     if time.monotonic() < _away_until.get(broker, 0.0):
         return
     try:
-        current_app.send_task(task, args=args, retry=False)
+        current_app.send_task(task, args=args, eta=at, retry=False)
     except OperationalError:
         _away_until[broker] = time.monotonic() + _REST_SECONDS
         log.warning("The broker is away; %s and what follows for %.0f s is left to the sweep.", task, _REST_SECONDS)

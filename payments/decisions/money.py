@@ -45,7 +45,8 @@ def decide_restated(s: Snapshot, fact: Fact) -> Decision:
         return no_op("A void releases whatever was held, whatever amount it names.")
     other = s.known_money is None or fact.money is None or s.known_money.currency != fact.money.currency
     kind = ReviewKind.CURRENCY_MISMATCH if other else ReviewKind.AMOUNT_MISMATCH
-    posting = Posting.SUSPENSE if fact.kind == FactKind.CAPTURE else Posting.SUSPENSE_OUT
+    came_in = fact.kind in {FactKind.CAPTURE, FactKind.REFUND_RETURN}
+    posting = Posting.SUSPENSE if came_in else Posting.SUSPENSE_OUT
     return Decision(Verdict.REVIEW, because, posting=posting, review=kind, restates=True)
 
 
@@ -64,6 +65,7 @@ def decide_nobodys(s: Snapshot, fact: Fact) -> Decision:
         FactKind.CAPTURE: Posting.SUSPENSE,
         FactKind.REFUND: Posting.HELD_OUT if s.held else Posting.SUSPENSE_OUT,
         FactKind.VOID: Posting.HELD_OUT if s.held else Posting.HOLD_RELEASE,
+        FactKind.REFUND_RETURN: Posting.SUSPENSE,
     }[fact.kind]
     if posting in {Posting.HELD_OUT, Posting.HOLD_RELEASE}:
         return Decision(Verdict.APPLY, "It ends money of nobody that we had booked before.", posting=posting)
@@ -129,9 +131,7 @@ def decide_capture(s: Snapshot, fact: Fact) -> Decision:
     voided = _voided_before_or_after(s, fact) if s.voided_here else None
     if voided is not None:
         return voided
-    if not s.attempt_is_current:
-        return _capture_of_earlier_attempt(s)
-    if state in PAID_STATES:
+    if state in PAID_STATES or (not s.attempt_is_current and s.other_attempt_holds):
         return _second_capture()
     if s.hold_alive and not s.same_transaction:
         return replace(
@@ -187,19 +187,20 @@ def _capture(s: Snapshot, fact: Fact) -> Decision:
     late = s.payment_state in {S.FAILED, S.EXPIRED}
     return Decision(
         Verdict.APPLY,
-        f"The gateway took {fact.money}" + (", late, after the payment had been given up." if late else "."),
+        f"The gateway took {fact.money}" + _belatedly(s, late=late),
         payment_to=None if more_to_come else S.CAPTURED,
         attempt_to=None if more_to_come else AttemptState.CAPTURED,
         operation_to=OperationState.SUCCEEDED,
         posting=Posting.CAPTURE,
         late=late,
+        keeps_hold=more_to_come,
     )
 
 
-def _capture_of_earlier_attempt(s: Snapshot) -> Decision:
-    if s.payment_state in PAID_STATES:
-        return _second_capture()
-    return _in_suspense("An earlier attempt, given up before, took money after all.", ReviewKind.EARLIER_ATTEMPT_PAID)
+def _belatedly(s: Snapshot, *, late: bool) -> str:
+    if late:
+        return ", late, after the payment had been given up."
+    return "." if s.attempt_is_current else ", on an attempt that had been given up: the payment is paid by it."
 
 
 def _second_capture() -> Decision:

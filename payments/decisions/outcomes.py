@@ -35,12 +35,29 @@ def decide_outcome(s: Snapshot, fact: Fact) -> Decision:
         )
     if s.operation_state is None:
         return no_op("No operation of ours asked for it, and no money moved.")
+    if fact.kind == FactKind.CLOSED:
+        return _closed(s)
+    if s.attempt_alive and s.attempt_state == AttemptState.OPEN and s.operation_kind in COLLECTING:
+        alive = _while_alive(s, fact)
+        if alive is not None:
+            return alive
+    return _outcome_of_call(s, fact)
+
+
+def _outcome_of_call(s: Snapshot, fact: Fact) -> Decision:
     if s.operation_state not in OPEN_OPERATION_STATES:
         return _about_an_ended_operation(s, fact)
     if s.operation_state == Op.PLANNED and fact.kind not in _NEVER_HAPPENED:
         return no_op("Nothing has been sent for it yet.")
     if fact.kind == FactKind.UNKNOWN:
         return _unknown(s, fact)
+    if fact.kind == FactKind.ACTION_REQUIRED:
+        return Decision(
+            Verdict.APPLY,
+            "The payer is asked to confirm it at their bank.",
+            operation_to=Op.SUCCEEDED,
+            keeps_alive=True,
+        )
     if fact.kind == FactKind.EXHAUSTED:
         return Decision(
             Verdict.REVIEW,
@@ -54,6 +71,53 @@ def decide_outcome(s: Snapshot, fact: Fact) -> Decision:
             operation_to=Op.UNKNOWN if s.operation_state == Op.SENT else None,
         )
     return _ended_without_money(s, fact)
+
+
+def _closed(s: Snapshot) -> Decision:
+    """Nothing can be taken on this attempt any more, by the gateway's word. What follows for the payment is a step of its own."""
+    if s.attempt_state != AttemptState.OPEN:
+        return (
+            Decision(Verdict.APPLY, "It had ended before.", operation_to=_close_ended(s))
+            if _closing(s)
+            else no_op(f"The attempt had already ended: {s.attempt_state}.")
+        )
+    return Decision(
+        Verdict.APPLY,
+        "Closed at the gateway: nothing was taken, and nothing can be.",
+        attempt_to=AttemptState.DECLINED if s.attempt_refused else AttemptState.VOIDED,
+        operation_to=Op.SUCCEEDED if _closing(s) else Op.DECLINED if _is_open(s) else None,
+    )
+
+
+def _closing(s: Snapshot) -> bool:
+    return s.operation_kind == OperationKind.CLOSE and _is_open(s)
+
+
+def _is_open(s: Snapshot) -> bool:
+    return s.operation_state in {Op.SENT, Op.UNKNOWN}
+
+
+def _close_ended(s: Snapshot) -> OperationState:
+    """What was to be closed has ended by itself: voided and lapsed are as good as closed."""
+    gone = {AttemptState.VOIDED, AttemptState.LAPSED, AttemptState.DECLINED, AttemptState.FAILED}
+    return Op.SUCCEEDED if s.attempt_state in gone else Op.DECLINED
+
+
+def _while_alive(s: Snapshot, fact: Fact) -> Decision | None:
+    """The payer's bank has spoken, or the payer is still there. None: judge it as any other outcome."""
+    if fact.kind == FactKind.ACTION_REQUIRED:
+        return no_op("The payer has not confirmed yet.")
+    if fact.kind != FactKind.DECLINED:
+        return None
+    if s.attempt_refused:
+        return no_op("The refusal is known already.")
+    if fact.alive:
+        return Decision(
+            Verdict.APPLY,
+            f"Refused: {_why(fact)}. It could still be paid at the gateway, so it is closed there first.",
+            keeps_alive=True,
+        )
+    return Decision(Verdict.APPLY, f"Nothing was taken: {_why(fact)}.", attempt_to=AttemptState.DECLINED)
 
 
 def _about_an_ended_operation(s: Snapshot, fact: Fact) -> Decision:
@@ -83,6 +147,10 @@ def _ended_without_money(s: Snapshot, fact: Fact) -> Decision:
         return _refund_refused(s, fact)
     if s.operation_kind in COLLECTING:
         return _collecting_refused(s, fact)
+    if s.operation_kind == OperationKind.CLOSE:
+        return Decision(
+            Verdict.APPLY, f"It could not be closed: {_why(fact)}. It is looked at again.", operation_to=_ended_as(fact)
+        )
     if s.payment_state != S.AUTHORISED and not s.hold_alive:
         return Decision(
             Verdict.APPLY,
@@ -136,12 +204,16 @@ def _collecting_refused(s: Snapshot, fact: Fact) -> Decision:
             operation_to=Op.DECLINED,
             review=ReviewKind.DUPLICATE_OF_OTHER_PAYMENT,
         )
-    payment_to = S.CANCELLED if s.cancel_requested else S.FAILED
-    ends = s.payment_state == S.PENDING and s.attempt_is_current
+    if fact.alive and s.attempt_state == AttemptState.OPEN:
+        return Decision(
+            Verdict.APPLY,
+            f"Refused: {_why(fact)}. It could still be paid at the gateway, so it is closed there first.",
+            operation_to=_ended_as(fact),
+            keeps_alive=True,
+        )
     return Decision(
         Verdict.APPLY,
         f"Nothing was taken: {_why(fact)}.",
-        payment_to=payment_to if ends else None,
         attempt_to=attempt_to if s.attempt_state == AttemptState.OPEN else None,
         operation_to=_ended_as(fact),
     )

@@ -20,27 +20,35 @@ def decide_process(s: Snapshot, fact: Fact) -> Decision:
             # The gateway's later word may come before its earlier one: a batch before the webhook of its sale.
             return Decision(Verdict.PARK, "Nothing is known of this transaction yet.")
         return no_op("No payment of ours, and no money moved.")
-    if fact.kind == FactKind.CANCEL_ASKED:
-        return _cancel_asked(s)
-    if fact.kind == FactKind.EXPIRY_DUE:
-        return _expiry_due(s)
-    if fact.kind == FactKind.SETTLED:
-        return _settled(s, fact)
-    if fact.kind == FactKind.HOLD_LAPSED:
-        return _hold_lapsed(s)
     if fact.kind in _TOLD:
         return Decision(Verdict.APPLY, fact.message)
-    return _own_step(s, fact)
+    return _BY_KIND.get(fact.kind, _own_step)(s, fact)
 
 
 # Commands that have passed their own guard under the lock: kept in the log, what they lead to comes as further facts.
-_TOLD = frozenset({FactKind.CAPTURE_ASKED, FactKind.REFUND_ASKED, FactKind.REVIEW_DECIDED, FactKind.REVIEW_OPENED})
+_TOLD = frozenset(
+    {
+        FactKind.CAPTURE_ASKED,
+        FactKind.REFUND_ASKED,
+        FactKind.REVIEW_DECIDED,
+        FactKind.REVIEW_OPENED,
+        FactKind.RETRY_PLANNED,
+        FactKind.RETRY_CANCELLED,
+    }
+)
 
 _OWN_STEPS: dict[FactKind, tuple[frozenset[PaymentState], PaymentState]] = {
     FactKind.CHECKS_PASSED: (frozenset({S.INITIATED}), S.VALIDATED),
     FactKind.NO_ROUTE: (frozenset({S.INITIATED, S.VALIDATED}), S.FAILED),
-    FactKind.ATTEMPT_OPENED: (frozenset({S.VALIDATED, S.FAILED}), S.PENDING),
+    FactKind.GIVEN_UP: (frozenset({S.PENDING}), S.FAILED),
 }
+
+
+def _attempt_opened(s: Snapshot, fact: Fact) -> Decision:
+    if s.payment_state not in {S.VALIDATED, S.FAILED, S.PENDING}:
+        return no_op(f"The payment is already {s.payment_state}.")
+    moves = s.payment_state != S.PENDING  # a failover or a retry finds it pending
+    return Decision(Verdict.APPLY, fact.message, payment_to=S.PENDING if moves else None)
 
 
 def _own_step(s: Snapshot, fact: Fact) -> Decision:
@@ -50,7 +58,7 @@ def _own_step(s: Snapshot, fact: Fact) -> Decision:
     return Decision(Verdict.APPLY, fact.message, payment_to=target)
 
 
-def _cancel_asked(s: Snapshot) -> Decision:
+def _cancel_asked(s: Snapshot, _fact: Fact) -> Decision:
     if s.payment_state in {S.INITIATED, S.VALIDATED}:
         return Decision(
             Verdict.APPLY, "Cancelled before anything was sent.", payment_to=S.CANCELLED, cancel_requested=True
@@ -66,7 +74,7 @@ def _cancel_asked(s: Snapshot) -> Decision:
     return no_op(f"The payment is {s.payment_state}: there is nothing to cancel.")
 
 
-def _expiry_due(s: Snapshot) -> Decision:
+def _expiry_due(s: Snapshot, _fact: Fact) -> Decision:
     if s.payment_state == S.INITIATED:
         return Decision(Verdict.APPLY, "The window closed before the payment was checked.", payment_to=S.FAILED)
     if s.payment_state in {S.VALIDATED, S.PENDING} and s.nothing_open:
@@ -90,7 +98,7 @@ def _settled(s: Snapshot, fact: Fact) -> Decision:
     )
 
 
-def _hold_lapsed(s: Snapshot) -> Decision:
+def _hold_lapsed(s: Snapshot, _fact: Fact) -> Decision:
     if s.hold is None or s.hold.is_zero:
         return no_op("Nothing is held any more.")
     ends = s.payment_state == S.AUTHORISED and s.attempt_is_current and s.same_transaction
@@ -102,6 +110,15 @@ def _hold_lapsed(s: Snapshot) -> Decision:
         attempt_to=AttemptState.LAPSED if lapses else None,
         posting=Posting.HOLD_RELEASE,
     )
+
+
+_BY_KIND = {
+    FactKind.CANCEL_ASKED: _cancel_asked,
+    FactKind.EXPIRY_DUE: _expiry_due,
+    FactKind.SETTLED: _settled,
+    FactKind.HOLD_LAPSED: _hold_lapsed,
+    FactKind.ATTEMPT_OPENED: _attempt_opened,
+}
 
 
 def decide_test_mode(_s: Snapshot, fact: Fact) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from payments.decisions.verdict import Decision, Posting, Verdict, ask
+from payments.decisions.verdict import Decision, Posting, Verdict, ask, no_op
 from payments.facts import Fact, FactKind, Snapshot
 from payments.states import (
     PAID_STATES,
@@ -173,3 +173,24 @@ def _refund_came_back(fact: Fact) -> Decision:
         posting=Posting.SUSPENSE,
         review=ReviewKind.REFUND_FAILED,
     )
+
+
+def decide_refund_return(s: Snapshot, fact: Fact) -> Decision:
+    """A refund that had succeeded came back: the money is with us again, and still owed to the payer."""
+    if not s.undoes_refund and fact.source == Source.WEBHOOK and not s.orphan_due:
+        return Decision(Verdict.PARK, "A refund is said to have come back, and it is not known to have gone out yet.")
+    return Decision(
+        Verdict.REVIEW,
+        f"A refund of {fact.money} came back: the payer has not got it"
+        + (f" ({fact.message})." if fact.message else "."),
+        refund_to=RefundState.RETURNED if s.refund_back == RefundState.SUCCEEDED else None,
+        posting=Posting.SUSPENSE,
+        review=ReviewKind.REFUND_RETURNED,
+    )
+
+
+def decide_refund_failed(s: Snapshot, _fact: Fact) -> Decision:
+    """Left over when no refund is known that it could mean; what means one was spelled out as its return or its refusal."""
+    if not s.orphan_due:
+        return Decision(Verdict.PARK, "A refund is said to have failed that is not known yet.")
+    return no_op("No refund of ours is known that it could mean.")

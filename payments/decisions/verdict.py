@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from payments.states import AttemptState, OperationState, PaymentState, RefundState, ReviewKind
+from payments.states import AttemptState, DisputeState, OperationState, PaymentState, RefundState, ReviewKind
 
 
 class Verdict(StrEnum):
@@ -32,6 +32,13 @@ class Posting(StrEnum):
     HELD_OUT = "held_out"  # money under review went back at the gateway
     SUSPENSE_OUT = "suspense_out"  # money went back that we never knew to have
     REFUND_FREED = "refund_freed"  # a reserved refund was refused for good
+    CHARGEBACK = "chargeback"  # a dispute took it: a claim until that is decided
+    CHARGEBACK_LOST = "chargeback_lost"  # taken by a dispute that is known to be lost
+    CHARGEBACK_RETURN = "chargeback_return"  # the claim is paid
+    CHARGEBACK_RETURN_LOST = "chargeback_return_lost"  # given back by a dispute that counts as lost: less of a loss
+    DISPUTE_LOST = "dispute_lost"  # the claim is a loss; no money moves
+    DISPUTE_REOPENED = "dispute_reopened"  # the loss is a claim again; no money moves
+    DISPUTE_FEE = "dispute_fee"  # what the gateway charges for a dispute; negative when it gives it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +51,15 @@ class Decision:
     attempt_to: AttemptState | None = None
     operation_to: OperationState | None = None
     refund_to: RefundState | None = None
+    dispute_to: DisputeState | None = None  # also where it stays what it is, and the fact says more of it
     posting: Posting = Posting.NONE
     review: ReviewKind | None = None
     restates: bool = False
     late: bool = False
     cancel_requested: bool = False
     settles_movement: bool = False
+    keeps_alive: bool = False  # the attempt stays open: money can still be taken on it without a call of ours
+    keeps_hold: bool = False  # only the captured part of the hold is released
 
 
 def no_op(because: str) -> Decision:

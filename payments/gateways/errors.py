@@ -11,6 +11,10 @@ class NotSent(GatewayError):
     """The gateway provably got nothing: no name, refused connection, failed TLS, send_before passed before the first byte."""
 
 
+class NotTried(NotSent):
+    """Nothing was sent by our own doing: it says nothing of the gateway's health."""
+
+
 class OutcomeUnknown(GatewayError):
     """At least one byte may have left, and no whole answer came back. Only a look-up can tell."""
 

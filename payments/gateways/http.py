@@ -23,7 +23,7 @@ import httpcore
 import httpx
 
 from payments.gateways.base import WireAnswer, WireRequest
-from payments.gateways.errors import GatewayError, NotSent, OutcomeUnknown
+from payments.gateways.errors import GatewayError, NotSent, NotTried, OutcomeUnknown
 
 LARGEST_ANSWER = 8 * 1024 * 1024  # bytes; an answer beyond it is foreign, and a look-up tells what happened
 _CHUNK = 16 * 1024
@@ -84,7 +84,7 @@ class _Times:
         """Seconds in which the first byte may still leave, above zero. Raises NotSent, TimeoutError."""
         seconds = (self._send_before - self._clock()).total_seconds()
         if seconds <= 0:
-            raise NotSent("send_before had passed before the first byte")
+            raise NotTried("send_before had passed before the first byte")
         return min(seconds, self.remaining())
 
 

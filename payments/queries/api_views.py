@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from django.conf import settings
 from django.db.models import OuterRef, Q, Subquery, Sum
 
 from payments.errors import InvalidInput, NotFound
 from payments.models import Attempt, Movement, Operation, Payment, Refund, Review
-from payments.states import MovementKind, OperationState, PaymentState, ReviewState
+from payments.states import MovementKind, OperationState, PaymentState, ReviewState, Waits
 
 NOT_FINISHED = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING})
 """While a payment is in one of these, `Prefer: wait` goes on waiting."""
@@ -43,12 +44,19 @@ def payment_views(payments: Sequence[Payment]) -> list[dict[str, object]]:
         | {
             "gateway": gateways.get(payment.pk) or payment.wanted_gateway or None,
             "review": reviews.get(payment.pk),
-            "pay_url": None,  # a card needs no page of ours to be paid
+            "pay_url": _pay_url(payment),
             "failure": failures.get(payment.pk),
         }
         | _tail(payment)
         for payment in payments
     ]
+
+
+def _pay_url(payment: Payment) -> str | None:
+    """Where the payer confirms, while it is their turn."""
+    if payment.waits_for != Waits.PAYER or not payment.token:
+        return None
+    return f"{settings.PUBLIC_URL}/pay/{payment.token}/"
 
 
 def payment_by_id(payment_id: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from django.db import connection
 
 from payments.gateways import http
 from payments.gateways.base import Adapter, WireAnswer, WireRequest
-from payments.gateways.errors import NotSent
+from payments.gateways.errors import NotTried
 from payments.models import GatewayAccount
 from payments.services.accounts import adapter_of, credentials_of, missing_credentials
 
@@ -28,7 +28,7 @@ def call(
     _refuse_transaction()
     missing = missing_credentials(account)
     if missing:
-        raise NotSent(f"{missing[0]} is not set")
+        raise NotTried(f"{missing[0]} is not set")
     credentials = credentials_of(account)
 
     def send(outgoing: WireRequest) -> WireAnswer:

@@ -27,6 +27,8 @@ _KINDS = {
     FactKind.CAPTURE: (OperationKind.CAPTURE, OperationKind.SALE),
     FactKind.VOID: (OperationKind.VOID,),
     FactKind.REFUND: (OperationKind.REFUND,),
+    FactKind.CLOSED: (OperationKind.CLOSE, OperationKind.SALE, OperationKind.AUTHORISE),
+    FactKind.ACTION_REQUIRED: (OperationKind.SALE, OperationKind.AUTHORISE),
 }
 
 
@@ -52,6 +54,10 @@ class Case:
     def current_attempt(self) -> Attempt | None:
         return self.attempts[-1] if self.attempts else None
 
+    def turn_to(self, attempt: Attempt) -> None:
+        """Look at one of the attempts, at the gateway account it was made at."""
+        self.attempt, self.account = attempt, attempt.gateway_account
+
     def refund_of(self, operation: Operation | None) -> Refund | None:
         if operation is None or operation.refund_id is None:
             return None
@@ -59,7 +65,11 @@ class Case:
 
     def of_transaction(self, gateway_id: str, *kinds: MovementKind) -> list[Movement]:
         """Movements of one gateway transaction at this account, oldest first."""
-        return [m for m in self.movements if gateway_id and m.gateway_id == gateway_id and m.kind in kinds]
+        return [
+            m
+            for m in self.movements
+            if gateway_id and m.gateway_id == gateway_id and m.kind in kinds and m.gateway_account_id == self.account.pk
+        ]
 
 
 def find_payment_id(fact: Fact, account_id: int, operation_id: int | None = None) -> int | None:
@@ -70,6 +80,11 @@ def find_payment_id(fact: Fact, account_id: int, operation_id: int | None = None
         ours = {"gateway_account_id": account_id, "reference": fact.reference}
         found = Operation.objects.filter(**ours).values_list("payment_id", flat=True).first()
         found = found or Attempt.objects.filter(**ours).values_list("payment_id", flat=True).first()
+        if found:
+            return found
+    if fact.handle:
+        handled = Attempt.objects.filter(gateway_account_id=account_id, handle=fact.handle)
+        found = handled.values_list("payment_id", flat=True).first()
         if found:
             return found
     for gateway_id in filter(None, (fact.gateway_id, fact.original_gateway_id)):
@@ -107,9 +122,9 @@ def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> C
 def lock_payment(payment_id: int, account: GatewayAccount | None = None) -> Case:
     """Everything of one payment, locked by its payment row."""
     payment = Payment.objects.select_for_update().get(pk=payment_id)
-    attempts = list(payment.attempts.order_by("number"))
+    attempts = list(payment.attempts.select_related("gateway_account").order_by("number"))
     if account is None and attempts:
-        account = GatewayAccount.objects.get(pk=attempts[-1].gateway_account_id)
+        account = attempts[-1].gateway_account
     return Case(
         account=account or GatewayAccount(),
         payment=payment,
@@ -136,17 +151,23 @@ def _subject(case: Case, fact: Fact, operation_id: int | None) -> tuple[Operatio
     operation = _operation(case, fact, operation_id)
     attempt_id = operation.attempt_id if operation else None
     for attempt in reversed(case.attempts):
-        if attempt.pk == attempt_id or (attempt_id is None and _is_of(attempt, fact)):
+        if attempt.pk == attempt_id or (attempt_id is None and _is_of(case, attempt, fact)):
             return operation or _of_attempt(case, attempt, fact), attempt
     for movement in case.movements:
-        if movement.gateway_id in {fact.gateway_id, fact.original_gateway_id}:
+        here = movement.gateway_account_id == case.account.pk
+        if here and movement.gateway_id in {fact.gateway_id, fact.original_gateway_id}:
             found = next((a for a in case.attempts if a.pk == movement.attempt_id), None)
             return (_of_attempt(case, found, fact) if found else None), found
-    return None, case.current_attempt
+    made_here = (a for a in reversed(case.attempts) if a.gateway_account_id == case.account.pk)
+    return None, next(made_here, case.current_attempt)
 
 
-def _is_of(attempt: Attempt, fact: Fact) -> bool:
+def _is_of(case: Case, attempt: Attempt, fact: Fact) -> bool:
+    if attempt.gateway_account_id != case.account.pk:
+        return False
     if fact.reference and attempt.reference == fact.reference:
+        return True
+    if fact.handle and attempt.handle == fact.handle:
         return True
     return bool(attempt.gateway_id) and attempt.gateway_id in {fact.gateway_id, fact.original_gateway_id}
 
@@ -261,9 +282,13 @@ def refunded_transaction(case: Case, gateway_id: str) -> str:
 
 
 def held_hold(case: Case, gateway_id: str) -> Money | None:
-    """What the gateway still holds of one transaction, by our books."""
+    """What the gateway still holds of one transaction, by our books: less what was captured in parts meanwhile."""
     rows = [m for m in case.of_transaction(gateway_id, MovementKind.AUTHORISATION) if m.released_at is None]
-    return total(rows, rows[0].currency) if rows else None
+    if not rows:
+        return None
+    held = total(rows, rows[0].currency)
+    taken = total(case.of_transaction(gateway_id, MovementKind.CAPTURE), held.currency)
+    return held - taken if taken < held else Money(0, held.currency)
 
 
 def reviews_holding(case: Case, fact: Fact) -> list[Review]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from payments.models import GatewayAccount, Operation, Payment, Review
+from payments.models import Attempt, GatewayAccount, Operation, Payment, Review
 from payments.services.case import Case, hold_alive
 from payments.states import (
     FINAL_STATES,
@@ -12,12 +12,14 @@ from payments.states import (
     OperationKind,
     OperationState,
     PaymentState,
+    RetryState,
     ReviewKind,
     Waits,
 )
 
 RETRY_SECONDS = 60  # a void or refund that provably did not happen is asked again after this
 REVIEW_HOURS = {ReviewKind.HOLD_ENDING: 8, ReviewKind.LOOKUP_EXHAUSTED: 4}  # the rest: a working day
+_POLL_FIRST, _POLL_LAST = 15, 300  # seconds between questions while it is the payer's turn
 _LADDER = (30, 60, 120, 240, 300, 600, 1200, 1800, 3600)  # seconds between look-ups, the last for ever
 
 
@@ -55,7 +57,7 @@ def set_payment_clock(case: Case, now: datetime, *, ask: bool = False) -> None:
         payment.waits_for, payment.next_check_at = Waits.LOOK_UP, now
         return
     state = PaymentState(payment.state)
-    if state in FINAL_STATES:
+    if state in FINAL_STATES and not any(attempt.awaits_payer for attempt in case.attempts):
         payment.waits_for, payment.next_check_at = Waits.NOTHING, None
     elif state in {PaymentState.INITIATED, PaymentState.VALIDATED}:
         payment.waits_for = Waits.WORKER
@@ -65,12 +67,16 @@ def set_payment_clock(case: Case, now: datetime, *, ask: bool = False) -> None:
 
 
 def _set_open_clock(payment: Payment, case: Case, now: datetime) -> None:
-    """Pending, authorised or partially paid: an operation, a person, the merchant, or our own next step."""
+    """Pending, authorised or partially paid: an operation, a person, the payer, the merchant, or our own next step."""
     operation = next((o for o in case.operations if o.state in OPEN_OPERATION_STATES), None)
     if operation is not None:
         payment.waits_for, payment.next_check_at = operation.waits_for, operation.next_check_at
         return
     review = next((r for r in case.reviews if r.payment_id == payment.pk), None)
+    alive = next((a for a in case.attempts if a.awaits_payer), None)
+    if alive is not None and not any(r.kind == ReviewKind.CLOSE_FAILED for r in case.reviews):
+        _set_payer_clock(payment, alive, now)
+        return
     if payment.state == PaymentState.AUTHORISED and not hold_alive(case):
         payment.waits_for = Waits.OPERATOR if review else Waits.LOOK_UP
         payment.next_check_at = _later(review, now) if review else now + timedelta(hours=1)
@@ -84,8 +90,22 @@ def _set_open_clock(payment: Payment, case: Case, now: datetime) -> None:
         payment.next_check_at = _hold_check(payment, case.account, now)
     elif review is not None:
         payment.waits_for, payment.next_check_at = Waits.OPERATOR, _later(review, now)
+    elif (retry := payment.retries.filter(state=RetryState.WAITING).first()) is not None:
+        payment.waits_for, payment.next_check_at = Waits.RETRY, min(retry.due_at, payment.expires_at)
     else:
         payment.waits_for, payment.next_check_at = Waits.WORKER, now
+
+
+def _set_payer_clock(payment: Payment, attempt: Attempt, now: datetime) -> None:
+    """The payer's turn: asked about often at first; what is over for us is closed at once."""
+    over = payment.state != PaymentState.PENDING or payment.cancel_requested_at is not None or now >= payment.expires_at
+    if over or attempt.failure_class:
+        payment.waits_for, payment.next_check_at = Waits.WORKER, now
+        return
+    age = (now - attempt.created_at).total_seconds()
+    wait = min(max(age / 4, _POLL_FIRST), _POLL_LAST)
+    payment.waits_for = Waits.PAYER
+    payment.next_check_at = min(now + timedelta(seconds=wait), payment.expires_at)
 
 
 def _void_refused(case: Case) -> bool:

@@ -23,7 +23,9 @@ from payments.services.case import (
 )
 from payments.services.cases import answer_reviews, give_back, open_review, settle_review
 from payments.services.clocks import RETRY_SECONDS, set_operation_clock
+from payments.services.methods import record_block
 from payments.states import (
+    COLLECTING,
     AttemptState,
     Certainty,
     FailureClass,
@@ -31,14 +33,17 @@ from payments.states import (
     OperationState,
     PaymentState,
     RefundState,
+    RetryState,
     ReviewKind,
     Waits,
 )
 
+# Ends a hold, unless the decision keeps what is left of it for further captures.
 _ENDS_HOLD = frozenset({Posting.HOLD_RELEASE, Posting.CAPTURE, Posting.SUSPENSE, Posting.OVERPAYMENT})
 _ABOUT_HOLDS = frozenset(
     {ReviewKind.LATE_AUTHORISATION, ReviewKind.HOLD_ENDING, ReviewKind.VOID_FAILED, ReviewKind.CAPTURE_FAILED}
 )
+_REFUSALS = frozenset({FactKind.DECLINED, FactKind.NOT_SENT, FactKind.ABSENT})
 _GOES_BACK = frozenset({Posting.REFUND, Posting.REFUND_EXTERNAL})
 # Part of the payment's amounts. Money under review is not, nor what a review gives back of it.
 _COUNTS = _GOES_BACK | {Posting.CAPTURE, Posting.HOLD, Posting.HOLD_AND_RELEASE, Posting.HOLD_RELEASE}
@@ -79,7 +84,8 @@ def _book(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: s
     movements = []
     for money in _parts(case, fact, decision):
         movement = _movement(case, fact, decision, money, now)
-        booking = _booking(case, fact, movement.entry_source_key, hold=hold, actor=actor, now=now)
+        released = _released(hold, money, decision)
+        booking = _booking(case, fact, movement.entry_source_key, hold=released, actor=actor, now=now)
         draft = entry_for(decision.posting, money, booking)
         assert draft is not None
         post_entries([draft], now=now)
@@ -90,6 +96,13 @@ def _book(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: s
     if decision.posting == Posting.HELD_OUT:
         give_back(case, fact, fact.money, now)
     return Done(tuple(movements), movements[0].entry_source_key)
+
+
+def _released(hold: Money | None, money: Money, decision: Decision) -> Money | None:
+    """What of the hold ends with this movement: all of it, or only the part that was taken."""
+    if not decision.keeps_hold or hold is None or hold.currency != money.currency:
+        return hold
+    return min(hold, money, key=lambda part: part.amount_minor)
 
 
 def _parts(case: Case, fact: Fact, decision: Decision) -> list[Money]:
@@ -200,7 +213,7 @@ def _book_without_movement(case: Case, fact: Fact, decision: Decision, *, now: d
 
 
 def _end_hold(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
-    if decision.posting not in _ENDS_HOLD:
+    if decision.posting not in _ENDS_HOLD or decision.keeps_hold:
         return
     for movement in case.of_transaction(fact.gateway_id, MovementKind.AUTHORISATION):
         if movement.released_at is None:
@@ -223,30 +236,49 @@ def _settle(case: Case, fact: Fact, now: datetime) -> None:
 
 def _move_operation(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
     operation, target = case.operation, decision.operation_to
-    if operation is None or target is None or operation.state == target:
+    if operation is None or target is None:
+        return
+    if operation.state == target:
+        _learn_transaction(operation, fact)
         return
     _OPERATION_MOVES[target](operation)
     operation.certainty = _CERTAINTY[target]
     operation.failure_class = fact.failure_class or ""
-    operation.code, operation.message = fact.code[:40], fact.message[:300]
+    operation.code, operation.message = fact.code[:60], fact.message[:300]
+    operation.network_code, operation.network_advice = fact.network_code[:10], fact.network_advice[:10]
+    operation.gateway_advice = fact.gateway_advice[:40]
+    if fact.retry_after_seconds is not None:
+        operation.retry_not_before = now + timedelta(seconds=fact.retry_after_seconds)
     operation.gateway_id = fact.gateway_id or operation.gateway_id
     operation.ended_at = None if target == OperationState.UNKNOWN else now
     set_operation_clock(operation, case.account, now)
     operation.save()
     if target == OperationState.DECLINED and fact.failure_class == FailureClass.FRAUD:
         _block_method(case, operation, now)
+    if target == OperationState.FAILED and operation.kind in COLLECTING and case.payment is not None:
+        _give_token_back(case.payment, operation)
     if target != OperationState.UNKNOWN:
         answer_reviews(case, operation, now)
+
+
+def _learn_transaction(operation: Operation, fact: Fact) -> None:
+    """A call that sent the payer to their bank has no transaction before they have confirmed."""
+    if operation.kind in COLLECTING and not operation.gateway_id and fact.gateway_id:
+        operation.gateway_id = fact.gateway_id
+        operation.save(update_fields=["gateway_id"])
+
+
+def _give_token_back(payment: Payment, operation: Operation) -> None:
+    """It never reached the gateway: a single-use token is as good as new."""
+    spent = payment.method.credentials.filter(gateway_account_id=operation.gateway_account_id, reusable=False)
+    spent.update(used_at=None)
 
 
 def _block_method(case: Case, operation: Operation, now: datetime) -> None:
     """A fraud answer blocks the method at every gateway: no route takes it from now on."""
     assert case.payment is not None
-    method = case.payment.method
-    if method.blocked_at is None:
-        method.blocked_at = now
-        method.blocked_because = f"{case.account.name} answered {operation.code}: {operation.message}"[:200]
-        method.save(update_fields=["blocked_at", "blocked_because"])
+    because = f"{case.account.name} answered {operation.code}: {operation.message}"
+    record_block(case.payment.method, because=because, by="", now=now)
 
 
 _CERTAINTY = {
@@ -265,12 +297,30 @@ def _move_attempt(case: Case, fact: Fact, decision: Decision) -> None:
     learns_id = tells_id and bool(fact.gateway_id) and not attempt.gateway_id
     if learns_id:
         attempt.gateway_id = fact.gateway_id
+    learns_handle = bool(fact.handle) and not attempt.handle
+    if learns_handle:
+        attempt.handle = fact.handle
     moves = target is not None and attempt.state != target
     if moves:
         assert target is not None
         _ATTEMPT_MOVES[target](attempt)
-    if moves or learns_id:
+    lives = _live_on(attempt, fact, decision)
+    if moves or learns_id or learns_handle or lives:
         attempt.save()
+
+
+def _live_on(attempt: Attempt, fact: Fact, decision: Decision) -> bool:
+    """Can money still be taken on it without a call of ours? And how was it refused, if it was?"""
+    before = (attempt.awaits_payer, attempt.action_url, attempt.failure_class)
+    refused = decision.keeps_alive or decision.attempt_to in {AttemptState.DECLINED, AttemptState.FAILED}
+    if refused and fact.kind in _REFUSALS and not attempt.failure_class:
+        attempt.failure_class, attempt.code = fact.failure_class or FailureClass.UNKNOWN, fact.code[:60]
+    if decision.keeps_alive:
+        attempt.awaits_payer = True
+        attempt.action_url = fact.action_url or attempt.action_url
+    elif attempt.state != AttemptState.OPEN:
+        attempt.awaits_payer, attempt.action_url = False, ""
+    return before != (attempt.awaits_payer, attempt.action_url, attempt.failure_class)
 
 
 def _move_refund(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
@@ -303,6 +353,9 @@ def _move_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> 
         payment.mark_authorised(fact.hold_until)
     else:
         _PAYMENT_MOVES[target](payment)
+    if target != PaymentState.PENDING:
+        waiting = payment.retries.filter(state=RetryState.WAITING)
+        waiting.update(state=RetryState.CANCELLED, ended_at=now, ended_because=f"The payment is {target}.")
 
 
 _OPERATION_MOVES: dict[OperationState, Callable[[Operation], None]] = {

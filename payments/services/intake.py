@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +22,7 @@ from payments.states import OPEN_OR_PAID_STATES, OperationKind, Waits
 
 RADAR_MINUTES = 30  # same payer, amount and currency within this is flagged as a possible duplicate
 DEMO_TOKENS = "tok_"
+STORED = "vault:"
 _REQUEST_ID = "request_id"
 
 
@@ -58,6 +60,8 @@ class PaymentRequest:
     expires_in_seconds: int | None = None
     metadata: dict[str, object] = field(default_factory=dict)
     allow_another: bool = False
+    initiated_by: str = "customer"  # merchant: the payer is not there; by a mandate, and with time for retries
+    schedule_id: int | None = None
     request_id: str = ""  # a form's one-time id: sending the form twice makes one payment
 
 
@@ -92,6 +96,9 @@ def create_payment(request: PaymentRequest, *, actor: Actor, now: datetime) -> P
             accept_partial=request.accept_partial,
             goods_class=request.goods_class,
             return_url=request.return_url,
+            initiated_by=request.initiated_by,
+            schedule_id=request.schedule_id,
+            token=secrets.token_urlsafe(18),
             metadata=request.metadata | ({_REQUEST_ID: request.request_id} if request.request_id else {}),
             waits_for=Waits.WORKER,
             next_check_at=now + timedelta(seconds=account.planned_seconds if account else 60),
@@ -214,9 +221,16 @@ def _method(request: PaymentRequest, payer: Payer | None, now: datetime) -> Paym
     credentials = _credentials(wanted)
     method = PaymentMethod.objects.create(kind=wanted.type, payer=payer)
     Credential.objects.bulk_create(
-        Credential(method=method, gateway_account=account, token=token) for account, token in credentials.items()
+        Credential(method=method, gateway_account=account, token=token, reusable=_is_stored(account, token))
+        for account, token in credentials.items()
     )
     return method
+
+
+def _is_stored(account: GatewayAccount, token: str) -> bool:
+    """A merchant who keeps a gateway's stored credential says so by `vault:`; a demo's tokens work any number of times."""
+    demo = not account.live and token.startswith(f"{account.provider}_{DEMO_TOKENS}")
+    return demo or token.startswith(STORED)
 
 
 def _stored_method(public_id: str, gateway: str) -> PaymentMethod:

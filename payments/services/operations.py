@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -48,9 +49,11 @@ def plan_operation(  # noqa: PLR0913 - one argument a column that the caller alo
     final: bool = True,
     refund: Refund | None = None,
     requested_by: str = "",
-    repeat_on_purpose: bool = False,
+    flags: Mapping[str, Any] | None = None,
 ) -> Operation:
     """Write one planned operation under the payment's lock; `gateway_id`: the transaction it acts on, if not the attempt's.
+
+    `flags`: further fields of the command, such as those of a stored credential.
     Raises: IntegrityError if another operation of the attempt is open; the caller's guard has asked before.
     """
     assert case.payment is not None
@@ -64,7 +67,9 @@ def plan_operation(  # noqa: PLR0913 - one argument a column that the caller alo
         payment_id=case.payment.public_id,
         description=case.payment.reference,
         payer_email=case.payment.payer.email if case.payment.payer and credential else "",
-        repeat_on_purpose=repeat_on_purpose,
+        final=final,
+        handle=attempt.handle,
+        **(flags or {}),
     )
     operation = Operation(
         payment=case.payment,

@@ -12,14 +12,18 @@ from django.db import transaction
 
 from ledger.money import Money
 from payments.decisions import Decision, Verdict, decide
-from payments.facts import DisputeTold, Fact, SettlementTold, Snapshot
+from payments.facts import DisputeTold, Fact, FactKind, SettlementTold, Snapshot
 from payments.jobs import ADVANCE_PAYMENT, ADVANCE_REFUND, enqueue
 from payments.models import Transition
+from payments.services import declining
 from payments.services.case import Case, lock_case, movement_time
 from payments.services.clocks import set_payment_clock
 from payments.services.effects import Done, carry_out
+from payments.services.running_totals import as_one_movement
 from payments.services.snapshots import snapshot_of
 from payments.states import RefundState
+
+_REFUSALS = frozenset({FactKind.DECLINED, FactKind.NOT_SENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ def record_fact(fact: Fact, *, account_id: int, cause: Cause, now: datetime, orp
     """
     with transaction.atomic():
         case = lock_case(fact, account_id, cause.operation_id)
+        if fact.kind in _REFUSALS:
+            brand = case.payment.method.brand if case.payment else ""
+            fact = declining.classified(fact, case.account.provider, brand)
+        fact = as_one_movement(case, fact)
         snapshot = snapshot_of(case, fact, orphan_due=orphan_due)
         return apply_fact(case, snapshot, fact, cause, now)
 
@@ -70,6 +78,8 @@ def apply_fact(case: Case, snapshot: Snapshot, fact: Fact, cause: Cause, now: da
     if decision.verdict != Verdict.NO_OP:
         done = carry_out(case, fact, decision, now=now, actor=cause.actor)
         _keep_payment(case, decision, now)
+    if fact.kind in _REFUSALS and case.operation is not None and decision.verdict != Verdict.NO_OP:
+        declining.note_unmapped(case.operation, fact, now)
     row = _append(case, snapshot, fact, cause, decision, done, before, now)
     return Recorded(
         decision.verdict, decision.because, row.payment_id, row.pk, changed=decision.verdict != Verdict.NO_OP

@@ -19,11 +19,11 @@ from payments.services.actors import Actor
 from payments.services.calls import Clock, adapter_for
 from payments.services.case import Case, captured_money, is_voided, known_money, lock_payment, total, transaction_of
 from payments.services.clocks import RETRY_SECONDS
-from payments.services.execution import run_operation
 from payments.services.operations import plan_operation
 from payments.services.questions import open_question
 from payments.services.recording import Cause, apply_fact
 from payments.services.resolution import ask_about
+from payments.services.sending import run_operation
 from payments.services.snapshots import snapshot_of
 from payments.states import (
     DEAD_REFUND_STATES,
@@ -115,6 +115,7 @@ def reserve(
     """Write the approved refund and move its sum to refunds payable, under the lock. From `review`: out of what it holds."""
     payment = case.payment
     assert payment is not None
+    case.turn_to(attempt)
     refund = Refund(
         payment=payment,
         attempt=attempt,
@@ -180,7 +181,7 @@ def _plan(refund_id: int, now: datetime) -> int | None:
         case = lock_payment(payment_id)
         refund = next(r for r in case.refunds if r.pk == refund_id)
         attempt = next(a for a in case.attempts if a.pk == refund.attempt_id)
-        case.attempt = attempt
+        case.turn_to(attempt)
         if refund.state not in {RefundState.APPROVED, RefundState.WAITING}:
             return None
         if any(o.state in OPEN_OPERATION_STATES and o.attempt_id == attempt.pk for o in case.operations):

@@ -128,7 +128,7 @@ def _report_frozen(operation_id: int, now: datetime) -> None:
         operation = next(o for o in case.operations if o.pk == operation_id)
         if operation.state != OperationState.SENT:
             return
-        case.attempt = next(a for a in case.attempts if a.pk == operation.attempt_id)
+        case.turn_to(next(a for a in case.attempts if a.pk == operation.attempt_id))
         because = (
             f"The worker that sends the {operation.kind} has been silent since {operation.sent_at:%d %b %H:%M} UTC and still"
             " holds it. End that worker: then the look-ups decide by themselves."

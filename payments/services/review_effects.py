@@ -16,10 +16,10 @@ from payments.errors import Conflict, InvalidInput, NotAllowedNow
 from payments.facts import Fact, FactKind
 from payments.models import Attempt, GatewayAccount, Movement, Payment, Review
 from payments.services.actors import Actor
+from payments.services.attempts import start_attempt
 from payments.services.case import Case, held_hold, hold_alive, lock_payment, nothing_open
 from payments.services.clocks import set_payment_clock
 from payments.services.dispositions import Choice
-from payments.services.execution import start_attempt
 from payments.services.operations import plan_operation
 from payments.services.recording import Cause, apply_fact
 from payments.services.refunds import reserve

@@ -156,7 +156,7 @@ def decide_review(  # noqa: PLR0913 - a decision has this many parts
         raise InvalidInput("A decision needs a note: what did you see, why this?", field="note")
     found = _find(review_id)
     with transaction.atomic():
-        case = lock_payment(found.payment_id) if found.payment_id else None
+        case = lock_payment(found.payment_id, found.gateway_account) if found.payment_id else None
         if case is None:  # the same lock that facts of nobody's transaction take
             lock_transaction(found.gateway_account_id, found.gateway_id)
         review = Review.objects.select_for_update().get(pk=found.pk)

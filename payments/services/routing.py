@@ -21,6 +21,7 @@ class Choice:
     account: GatewayAccount | None
     credential: Credential | None
     why: tuple[str, ...]
+    may_change: bool = False  # nobody can take it now, and one of them could once it is healthy or resumed
 
 
 def choose_route(
@@ -34,15 +35,18 @@ def choose_route(
     amount = amount or payment.money
     credentials = {c.gateway_account_id: c for c in payment.method.credentials.all()}
     why: list[str] = []
+    may_change = False
     for account, mismatch in _candidates(payment, amount):
         credential = credentials.get(account.pk)
         refusal = mismatch or ("asked already" if account.pk in tried else "")
         refusal = refusal or _refusal(payment, amount, account, credential)
-        refusal = refusal or why_not(account, payment_id=payment.pk, now=now)
+        if not refusal:
+            refusal = why_not(account, payment_id=payment.pk, now=now)
+            may_change = may_change or bool(refusal)
         if not refusal:
             return Choice(account, credential, (*why, _chosen(account, first=not why)))
         why.append(f"{account.name}: {refusal.rstrip('.')}.")
-    return Choice(None, None, tuple(why) or (_nowhere(payment),))
+    return Choice(None, None, tuple(why) or (_nowhere(payment),), may_change)
 
 
 def _chosen(account: GatewayAccount, *, first: bool) -> str:

@@ -33,6 +33,8 @@ from payments.states import (
     Source,
 )
 
+_HOLDING = frozenset({AttemptState.AUTHORISED, AttemptState.CAPTURED})
+
 
 def _released_a_hold(case: Case, gateway_id: str) -> bool:
     """Is a void of this transaction known that was booked as the end of a hold, or of nothing? It may have undone more."""
@@ -130,6 +132,9 @@ def _with_payment(base: Snapshot, case: Case, payment: Payment, fact: Fact) -> S
         refunded=returned_money(case),
         attempt_state=AttemptState(attempt.state) if attempt else None,
         attempt_is_current=attempt is not None and attempt is case.current_attempt,
+        attempt_alive=attempt is not None and attempt.awaits_payer,
+        attempt_refused=attempt is not None and bool(attempt.failure_class),
+        other_attempt_holds=any(a is not attempt and a.state in _HOLDING for a in case.attempts),
         same_transaction=attempt is not None and attempt.gateway_id in {"", fact.gateway_id},
         operation_kind=OperationKind(operation.kind) if operation else None,
         operation_state=OperationState(operation.state) if operation else None,

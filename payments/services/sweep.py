@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from payments.models import Operation, Payment, Refund, Review
+from payments.models import Batch, Operation, Payment, Refund, Review
+from payments.services.approvals import expire_due
+from payments.services.batches.running import run_batch
 from payments.services.calls import Clock
-from payments.services.execution import advance_payment, run_operation
+from payments.services.execution import advance_payment
 from payments.services.health import probe_due
 from payments.services.refunds import advance_refund
 from payments.services.resolution import resolve_operation
+from payments.services.sending import run_operation
 from payments.states import OPEN_OPERATION_STATES, OperationState, ReviewState
 
 log = logging.getLogger(__name__)
@@ -28,7 +31,9 @@ class Swept:
     operations: int = 0
     payments: int = 0
     refunds: int = 0
+    batches: int = 0
     reviews: int = 0
+    approvals: int = 0
     probes: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -52,7 +57,10 @@ def sweep(clock: Clock, *, limit: int = 500) -> Swept:
         swept.payments += _one(swept, payment.public_id, lambda p=payment: advance_payment(p.pk, clock), payment, clock)  # type: ignore[misc]
     for refund in Refund.objects.filter(next_check_at__lte=now).order_by("next_check_at")[:limit]:
         swept.refunds += _one(swept, refund.public_id, lambda r=refund: advance_refund(r.pk, clock), refund, clock)  # type: ignore[misc]
+    for batch in Batch.objects.filter(next_check_at__lte=now).order_by("next_check_at")[:limit]:
+        swept.batches += _one(swept, batch.public_id, lambda b=batch: run_batch(b.pk, clock), batch, clock)  # type: ignore[misc]
     swept.reviews = _escalate(now)
+    swept.approvals = expire_due(now)
     swept.probes = probe_due(clock)
     return swept
 
@@ -66,7 +74,7 @@ def _operation(operation: Operation, clock: Clock) -> None:
 
 
 def _one(
-    swept: Swept, public_id: str, work: Callable[[], None], row: Operation | Payment | Refund, clock: Clock
+    swept: Swept, public_id: str, work: Callable[[], None], row: Operation | Payment | Refund | Batch, clock: Clock
 ) -> int:
     try:
         work()

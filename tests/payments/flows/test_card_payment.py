@@ -10,10 +10,11 @@ from payments.errors import Forbidden, InvalidInput, NotAllowedNow, NotEnough
 from payments.models import Incident, LookUp, Operation, Payment, Refund
 from payments.services.actors import SYSTEM
 from payments.services.commands import cancel_payment, capture_payment
-from payments.services.execution import advance_payment, run_operation
+from payments.services.execution import advance_payment
 from payments.services.inbox import back_fill
 from payments.services.refunds import advance_refund, request_refund
 from payments.services.resolution import ask_about
+from payments.services.sending import run_operation
 from payments.services.sweep import sweep
 from payments.states import OperationState, PaymentState, Waits
 from tests.payments.factories import Clock, new_payment, nmi_account, operator, paid, sweep_until_quiet

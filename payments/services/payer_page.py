@@ -1,0 +1,100 @@
+"""What may the payer be shown, and what happens when they come back? Reached by a random token; it moves no money itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from ledger.money import Money
+from payments.declines import ADVICE
+from payments.errors import NotFound
+from payments.jobs import ADVANCE_PAYMENT, enqueue
+from payments.models import Attempt, Payment
+from payments.states import PAID_STATES, AttemptState, FailureClass, PaymentState, Waits
+
+
+@dataclass(frozen=True, slots=True)
+class PayerView:
+    """One payment as its payer may see it. `ended` False: the page looks again by itself. `confirm_url`: their bank."""
+
+    money: Money
+    heading: str
+    words: str
+    reference: str
+    ended: bool
+    paid: bool
+    confirm_url: str
+    back_url: str
+
+
+def pay_address(payment: Payment) -> str:
+    """Where the payer goes; empty if the payment has no page."""
+    return f"{settings.PUBLIC_URL}/pay/{payment.token}/" if payment.token else ""
+
+
+def return_address(payment: Payment) -> str:
+    """Where a gateway sends the payer back to."""
+    return f"{settings.PUBLIC_URL}/pay/{payment.token}/return" if payment.token else ""
+
+
+def look_at(token: str) -> PayerView:
+    """What the payer's page shows now. Raises: NotFound. Writes nothing."""
+    payment = _find(token)
+    attempt = payment.attempts.order_by("-number").first()
+    heading, words = _words(payment, attempt)
+    waits = attempt is not None and attempt.awaits_payer and attempt.state == AttemptState.OPEN
+    return PayerView(
+        money=payment.money,
+        heading=heading,
+        words=words,
+        reference=payment.reference,
+        ended=payment.state not in _UNDER_WAY,
+        paid=payment.state in PAID_STATES or payment.state == PaymentState.AUTHORISED,
+        confirm_url=attempt.action_url if attempt is not None and waits and not attempt.failure_class else "",
+        back_url=payment.return_url,
+    )
+
+
+def came_back(token: str, now: datetime) -> PayerView:
+    """This function will have the gateway asked soon: whatever brought the payer back proves nothing.
+
+    Raises: NotFound. Idempotent: coming back ten times asks as often as the clock allows. Writes: the payment's clock.
+    """
+    payment = _find(token)
+    with transaction.atomic():
+        locked = Payment.objects.select_for_update().get(pk=payment.pk)
+        if locked.waits_for == Waits.PAYER and locked.next_check_at is not None and locked.next_check_at > now:
+            locked.next_check_at = now
+            locked.save(update_fields=["next_check_at"])
+            enqueue(ADVANCE_PAYMENT, locked.pk)
+    return look_at(token)
+
+
+_UNDER_WAY = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING})
+
+
+def _find(token: str) -> Payment:
+    payment = Payment.objects.filter(token=token).first() if token else None
+    if payment is None:
+        raise NotFound("There is no payment under this address.")
+    return payment
+
+
+def _words(payment: Payment, attempt: Attempt | None) -> tuple[str, str]:
+    state = PaymentState(payment.state)
+    if state in PAID_STATES:
+        return "Paid", "Thank you. Your payment has arrived."
+    if state == PaymentState.AUTHORISED:
+        return "Confirmed", "Thank you. Your bank has confirmed the payment."
+    if state in _UNDER_WAY and attempt is not None and attempt.awaits_payer and not attempt.failure_class:
+        return "Please confirm", "Your bank asks you to confirm this payment."
+    if state in _UNDER_WAY:
+        return "One moment", "The payment is being processed. Please do not pay again."
+    if state in {PaymentState.REFUNDED, PaymentState.CHARGED_BACK}:
+        return "Refunded", "The money of this payment has gone back."
+    if state == PaymentState.FAILED and attempt is not None and attempt.failure_class:
+        return "Not paid", ADVICE[FailureClass(attempt.failure_class)].payer_wording
+    return "Not paid", "This payment has ended. You have not been charged."

@@ -1,0 +1,218 @@
+"""How is one call made? Three phases: planned and committed; sent and committed, then the call outside any transaction; its
+outcome recorded as a fact. Everything here may run twice at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import OperationalError, connection, transaction
+
+from payments.decisions import NOTHING_LEFT
+from payments.facts import Fact, FactKind
+from payments.gateways.base import Command, Issued
+from payments.gateways.errors import NotSent, NotTried, OutcomeUnknown
+from payments.jobs import ADVANCE_PAYMENT, enqueue
+from payments.models import GatewayAccount, Operation
+from payments.services import health, methods, switches, throttle
+from payments.services.accounts import missing_credentials
+from payments.services.calls import Clock, adapter_for, call, sender_lock
+from payments.services.case import Case, held_hold, is_voided, lock_payment
+from payments.services.clocks import set_operation_clock, set_payment_clock
+from payments.services.operations import thaw
+from payments.services.recording import Cause, apply_fact, record_fact
+from payments.services.snapshots import snapshot_of
+from payments.states import (
+    COLLECTING,
+    Certainty,
+    FailureClass,
+    OperationKind,
+    OperationState,
+    PaymentState,
+    Source,
+    Waits,
+)
+
+_STOPPED = timedelta(seconds=30)  # while sending is stopped, a planned call looks again after this
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Everything phase 2 needs, read under the lock, so that nothing is queried while the call is under way."""
+
+    operation_id: int
+    payment_id: int
+    account: GatewayAccount
+    command: Command
+    send_before: datetime
+    done_before: datetime
+
+
+def run_operation(operation_id: int, clock: Clock) -> None:
+    """This function will make one planned call and record its outcome.
+
+    The loser of a race does not call: planned -> sent is a compare-and-set under the payment's lock, committed before the
+    first byte. The operation's session lock is held until the outcome stands, so that nobody takes it for abandoned.
+    """
+    with sender_lock(operation_id) as got:
+        if not got:
+            return
+        ready = _start(operation_id, clock())
+        if ready is None:
+            return
+        heard = _send(ready, clock)
+        _record_outcome(ready, heard, clock)
+
+
+def _start(operation_id: int, now: datetime) -> Ready | None:
+    """planned -> sent, or the reason why it is not sent any more."""
+    with transaction.atomic(durable=True):
+        payment_id = Operation.objects.values_list("payment_id", flat=True).get(pk=operation_id)
+        case = lock_payment(payment_id)
+        operation = next(o for o in case.operations if o.pk == operation_id)
+        if operation.state != OperationState.PLANNED:
+            return None
+        case.operation = operation
+        case.turn_to(next(a for a in case.attempts if a.pk == operation.attempt_id))
+        refusal = _no_longer_wanted(case, operation, now)
+        if refusal:
+            nothing_left = operation.refund_id is not None and is_voided(case, operation.gateway_id)
+            fact = Fact(
+                FactKind.NOT_SENT,
+                Source.SERVICE,
+                now,
+                certainty=Certainty.NOT_SENT,
+                failure_class=FailureClass.CONFIGURATION_ERROR if "is not set" in refusal else None,
+                code=NOTHING_LEFT if nothing_left else "",
+                message=refusal,
+            )
+            apply_fact(case, snapshot_of(case, fact), fact, Cause(operation_id=operation_id), now)
+            return None
+        later = _not_yet(case, operation, now)
+        if later is not None:
+            _postpone(case, operation, now + later)
+            return None
+        return _mark_sent(case, operation, now)
+
+
+def _not_yet(case: Case, operation: Operation, now: datetime) -> timedelta | None:
+    """It stays planned while sending is stopped, and waits for its turn where calls are capped."""
+    stopped = switches.stopped_charges() if operation.kind in COLLECTING else switches.stopped_everything()
+    return _STOPPED if stopped else throttle.turn(case.account, now)
+
+
+def _postpone(case: Case, operation: Operation, until: datetime) -> None:
+    assert case.payment is not None
+    operation.waits_for, operation.next_check_at = Waits.SWITCH, until
+    operation.save(update_fields=["waits_for", "next_check_at"])
+    case.payment.waits_for, case.payment.next_check_at = Waits.SWITCH, until
+    case.payment.save(update_fields=["waits_for", "next_check_at"])
+    enqueue(ADVANCE_PAYMENT, case.payment.pk, at=until)
+
+
+def _no_longer_wanted(case: Case, operation: Operation, now: datetime) -> str:
+    """The guard again, right before the call: what changed since it was planned?"""
+    payment = case.payment
+    assert payment is not None
+    if operation.kind in COLLECTING:
+        if payment.cancel_requested_at is not None:
+            return "cancelled before it was sent"
+        if now >= payment.expires_at:
+            return "the payment's window closed before it was sent"
+        if payment.state != PaymentState.PENDING:
+            return f"the payment is {payment.state}"
+        unhealthy = health.why_not(case.account, payment_id=payment.pk, now=now)
+        if unhealthy:
+            return unhealthy
+    if operation.kind == OperationKind.CAPTURE and payment.state != PaymentState.AUTHORISED:
+        return f"the payment is {payment.state}"
+    if operation.refund_id is not None and is_voided(case, operation.gateway_id):
+        return "the transaction was voided, nothing is left to give back"
+    held = held_hold(case, operation.gateway_id)
+    if operation.kind == OperationKind.VOID and operation.refund_id is None and (held is None or held.is_zero):
+        return "nothing is held any more"
+    missing = missing_credentials(case.account)
+    return f"{missing[0]} is not set" if missing else ""
+
+
+def _mark_sent(case: Case, operation: Operation, now: datetime) -> Ready:
+    assert case.payment is not None
+    account = case.account
+    operation.mark_sent()
+    operation.sent_at = now
+    operation.send_before = now + timedelta(seconds=account.send_window_seconds)
+    operation.done_before = now + timedelta(seconds=account.call_seconds)
+    set_operation_clock(operation, account, now)
+    set_payment_clock(case, now)
+    case.payment.save()
+    if operation.kind in COLLECTING:
+        method = case.payment.method
+        operation.fingerprint = method.fingerprint or f"pm:{method.public_id}"
+        method.credentials.filter(gateway_account=account).update(used_at=now)
+    operation.save()
+    return Ready(
+        operation.pk, case.payment.pk, account, thaw(operation.request), operation.send_before, operation.done_before
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of a call: the fact, what was issued for later, and whether it says anything about the gateway's health."""
+
+    fact: Fact
+    issued: Issued | None = None
+    tells_health: bool = True
+
+
+def _send(ready: Ready, clock: Clock) -> Heard:
+    """The call itself. Its errors are facts as well: provably not sent, or unknown."""
+    adapter = adapter_for(ready.account)
+    try:
+        answer = call(
+            ready.account,
+            adapter.request(ready.command),
+            send_before=ready.send_before,
+            done_before=ready.done_before,
+            clock=clock,
+        )
+    except NotSent as error:
+        return Heard(_not_sent(error, clock()), tells_health=not isinstance(error, NotTried))
+    except OutcomeUnknown as error:
+        return Heard(Fact(FactKind.UNKNOWN, Source.ANSWER, clock(), message=str(error)[:300]))
+    return Heard(adapter.answer(ready.command, answer, at=clock()), adapter.issued(ready.command, answer))
+
+
+def _not_sent(error: NotSent, now: datetime) -> Fact:
+    return Fact(
+        FactKind.NOT_SENT,
+        Source.ANSWER,
+        now,
+        certainty=Certainty.NOT_SENT,
+        failure_class=FailureClass.GATEWAY_UNAVAILABLE,
+        message=str(error)[:300],
+    )
+
+
+def _record_outcome(ready: Ready, heard: Heard, clock: Clock) -> None:
+    """Phase 3. A database that went away during the call is tried once more: the answer is worth it, and a look-up would
+    find the same."""
+    try:
+        _record(ready, heard, clock)
+    except OperationalError:
+        connection.close()
+        _record(ready, heard, clock)
+    if heard.tells_health:
+        health.note_outcome(
+            ready.account.pk,
+            certainty=heard.fact.certainty,
+            message=heard.fact.message,
+            now=clock(),
+            payment_id=ready.payment_id,
+        )
+
+
+def _record(ready: Ready, heard: Heard, clock: Clock) -> None:
+    with transaction.atomic():
+        record_fact(heard.fact, account_id=ready.account.pk, cause=Cause(operation_id=ready.operation_id), now=clock())
+        if heard.issued is not None:
+            methods.keep_issued(ready.operation_id, heard.issued, clock())
