@@ -25,7 +25,7 @@ class DeclineRule(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("provider", "code"), name="one_rule_per_code"),)
-        permissions = (("edit_decline_rule", "Can classify decline codes"),)
+        permissions = (("edit_decline_rule", "Can ask for changes of decline codes and network ceilings"),)
 
     def __str__(self) -> str:
         return f"{self.provider} {self.code}"
@@ -67,6 +67,7 @@ class UnmappedCode(models.Model):
     class Meta:
         ordering = ("-seen", "code")
         constraints = (models.UniqueConstraint(fields=("provider", "code"), name="one_unmapped_row_per_code"),)
+        permissions = (("classify_code", "Can classify decline codes that nobody knows"),)
 
     def __str__(self) -> str:
         return f"{self.provider} {self.code}"

@@ -76,6 +76,12 @@ class Operation(FSMModelMixin, models.Model):
                 name="operation_ceilings",
                 condition=models.Q(state="declined") & ~models.Q(fingerprint=""),
             ),
+            models.Index(  # how often each code has come lately, without visiting the rows
+                fields=("ended_at",),
+                include=("gateway_account", "code", "failure_class"),
+                name="operation_codes",
+                condition=models.Q(state__in=["declined", "failed"]) & ~models.Q(code=""),
+            ),
             models.Index(fields=("gateway_account", "-sent_at"), name="operation_sent"),
             models.Index(
                 fields=("next_check_at",), name="operation_due", condition=models.Q(next_check_at__isnull=False)

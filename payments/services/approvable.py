@@ -15,8 +15,11 @@ from payments.services.actors import Actor
 from payments.services.calls import Clock
 
 COMMANDS: dict[str, str] = {
+    "start_batch": "payments.services.batches.starting.START_BATCH",
     "lift_block": "payments.services.methods.LIFT_BLOCK",
     "change_limit": "payments.services.limits.CHANGE_LIMIT",
+    "change_decline_rule": "payments.services.declining.rules.CHANGE_DECLINE_RULE",
+    "change_ceiling": "payments.services.declining.ceiling_changes.CHANGE_CEILING",
 }
 """Command to its `Approvable`, by dotted name, so that the commands may import this file and it none of them."""
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
 import pytest
 
-from payments.declines import ADVICE, NextStep, advice_on, next_step
+from payments.declines import (
+    ADVICE,
+    RETRIES,
+    NextStep,
+    advice_on,
+    first_step,
+    next_step,
+    possible_steps,
+    retry_due,
+    steps_to_choose,
+    with_choice,
+)
 from payments.states import Certainty, FailureClass
 
 EVERYTHING = frozenset(NextStep)
@@ -69,3 +83,92 @@ class TestNextStep:
 
     def test_after_an_unknown_outcome_is_never_another_gateway(self) -> None:
         assert next_step(FailureClass.GATEWAY_UNAVAILABLE, Certainty.UNKNOWN, EVERYTHING) == NextStep.LOOK_UP
+
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+
+
+class TestPossibleSteps:
+    @pytest.mark.parametrize(
+        ("other_gateway", "accepts_part", "retry_at", "step"),
+        [
+            (True, True, NOW, NextStep.OTHER_GATEWAY),
+            (False, True, NOW, NextStep.RETRY_LATER),
+            (False, True, None, NextStep.ASK_PAYER),
+        ],
+    )
+    def test_a_soft_decline_goes_on_only_where_it_can(
+        self, other_gateway: bool, accepts_part: bool, retry_at: datetime | None, step: NextStep
+    ) -> None:
+        possible = possible_steps(other_gateway=other_gateway, accepts_part=accepts_part, retry_at=retry_at)
+
+        assert next_step(FailureClass.SOFT_DECLINE, Certainty.REFUSED, possible) == step
+
+    def test_a_smaller_sum_is_asked_for_only_where_a_part_is_accepted(self) -> None:
+        with_part = possible_steps(other_gateway=False, accepts_part=True, retry_at=None)
+        without = possible_steps(other_gateway=False, accepts_part=False, retry_at=None)
+
+        assert next_step(FailureClass.INSUFFICIENT_FUNDS, Certainty.REFUSED, with_part) == NextStep.REDUCED_AMOUNT
+        assert next_step(FailureClass.INSUFFICIENT_FUNDS, Certainty.REFUSED, without) == NextStep.ASK_PAYER
+
+
+class TestRetryDue:
+    @pytest.mark.parametrize(
+        ("failure_class", "waits"),
+        [
+            (FailureClass.SOFT_DECLINE, [DAY, 3 * DAY, 5 * DAY, 5 * DAY]),
+            (FailureClass.INSUFFICIENT_FUNDS, [2 * DAY, 3 * DAY, 4 * DAY, 5 * DAY]),
+            (FailureClass.GATEWAY_UNAVAILABLE, [5 * MINUTE, 15 * MINUTE, 60 * MINUTE, 240 * MINUTE]),
+            (FailureClass.GATEWAY_ERROR, [5 * MINUTE, 15 * MINUTE, 60 * MINUTE, 240 * MINUTE]),
+        ],
+    )
+    def test_waits_as_the_class_asks_and_then_no_more(
+        self, failure_class: FailureClass, waits: list[timedelta]
+    ) -> None:
+        dues = [retry_due(number, failure_class, None, NOW) for number in range(1, 6)]
+
+        assert dues == [*(NOW + wait for wait in waits), None]
+
+    def test_exists_for_exactly_the_classes_that_may_be_tried_later(self) -> None:
+        later = {name for name, advice in ADVICE.items() if NextStep.RETRY_LATER in advice.steps}
+
+        assert set(RETRIES) == later
+
+    def test_is_never_before_what_the_refusal_allows(self) -> None:
+        allowed = NOW + 8 * DAY
+
+        assert retry_due(1, FailureClass.SOFT_DECLINE, allowed, NOW) == allowed
+        assert retry_due(1, FailureClass.SOFT_DECLINE, NOW + MINUTE, NOW) == NOW + DAY
+
+    def test_is_none_behind_the_two_weeks_counted_from_the_first_refusal(self) -> None:
+        first = NOW - 10 * DAY
+
+        assert retry_due(3, FailureClass.SOFT_DECLINE, None, NOW, first_refused_at=first) is None
+        assert retry_due(1, FailureClass.SOFT_DECLINE, NOW + 15 * DAY, NOW) is None
+
+    @pytest.mark.parametrize("number", [0, -1, 5, 100])
+    def test_there_is_none_outside_the_count(self, number: int) -> None:
+        assert retry_due(number, FailureClass.SOFT_DECLINE, None, NOW) is None
+
+
+class TestWhatPeopleChoose:
+    @pytest.mark.parametrize(("failure_class", "step"), list(product(FailureClass, NextStep)))
+    def test_never_tries_more_than_the_class_allows(self, failure_class: FailureClass, step: NextStep) -> None:
+        trying = {NextStep.OTHER_GATEWAY, NextStep.RETRY_LATER, NextStep.REDUCED_AMOUNT}
+
+        chosen = with_choice(failure_class, step=step)
+
+        assert set(chosen.steps) & trying <= set(ADVICE[failure_class].steps)
+        assert chosen.steps[-1] in UNCONDITIONAL
+        if step in steps_to_choose(failure_class):
+            assert first_step(chosen, frozenset(NextStep)) == step
+        else:
+            assert chosen.steps == ADVICE[failure_class].steps
+
+    def test_fraud_is_left_no_choice(self) -> None:
+        assert steps_to_choose(FailureClass.FRAUD) == {NextStep.NEVER_AGAIN}
+
+    def test_the_payer_reads_their_words(self) -> None:
+        assert with_choice(FailureClass.SOFT_DECLINE, wording="Call us.").payer_wording == "Call us."
+        assert with_choice(FailureClass.SOFT_DECLINE).payer_wording == ADVICE[FailureClass.SOFT_DECLINE].payer_wording
