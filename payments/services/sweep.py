@@ -15,6 +15,7 @@ from payments.services.batches.running import run_batch
 from payments.services.calls import Clock
 from payments.services.execution import advance_payment
 from payments.services.health import probe_due
+from payments.services.months import count_months
 from payments.services.refunds import advance_refund
 from payments.services.resolution import resolve_operation
 from payments.services.sending import run_operation
@@ -35,6 +36,7 @@ class Swept:
     reviews: int = 0
     approvals: int = 0
     probes: int = 0
+    months: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -62,6 +64,7 @@ def sweep(clock: Clock, *, limit: int = 500) -> Swept:
     swept.reviews = _escalate(now)
     swept.approvals = expire_due(now)
     swept.probes = probe_due(clock)
+    swept.months = count_months(clock)
     return swept
 
 
