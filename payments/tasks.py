@@ -8,6 +8,7 @@ from django.utils import timezone
 from payments.services import execution, idempotency, refunds
 from payments.services import inbox as inbox_service
 from payments.services import sweep as sweep_service
+from payments.services.batches import running as batches
 
 
 @shared_task(name="payments.advance_payment")
@@ -20,6 +21,12 @@ def advance_payment(payment_id: int) -> None:
 def advance_refund(refund_id: int) -> None:
     """A refund's next step is due."""
     refunds.advance_refund(refund_id, timezone.now)
+
+
+@shared_task(name="payments.run_batch")
+def run_batch(batch_id: int) -> None:
+    """The next rows of a started upload."""
+    batches.run_batch(batch_id, timezone.now)
 
 
 @shared_task(name="payments.drain_inbox")
