@@ -40,6 +40,8 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Set-up",
         (
             Entry("Gateway accounts", "lan", "payments.gatewayaccount"),
+            Entry("Routes", "alt_route", "payments.route"),
+            Entry("Stop sending", "front_hand", "payments.switch"),
             Entry("People", "group", "auth.user"),
         ),
     ),

@@ -32,25 +32,30 @@ RIGHTS: tuple[Right, ...] = (
     Right("payments.capture_payment", "capture an authorised payment", moves_money=True),
     Right("payments.cancel_payment", "cancel a payment", moves_money=True),
     Right("payments.refund_payment", "refund a payment", moves_money=True),
+    Right("payments.retry_payment", "try a declined payment again", moves_money=True),
     Right("payments.decide_review", "decide a review", moves_money=True),
     Right("payments.replay_event", "replay a parked event", moves_money=True),
     Right("payments.approve", "agree to what another person asked for", moves_money=True),
     Right("payments.ask_gateway", "ask the gateway for its word"),
     Right("payments.block_method", "block payment methods, and ask for a block to be lifted"),
     Right("payments.edit_limit", "ask for changes of limits"),
-    Right("payments.edit_gateway_account", "enable, order and time gateway accounts"),
+    Right("payments.edit_gateway_account", "enable and time gateway accounts"),
+    Right("payments.edit_route", "ask for changes of routes"),
+    Right("payments.throw_switch", "stop and resume sending, and pause gateways"),
 )
 """Every right beyond looking. Replaying counts as moving money: an event that could not be applied may carry some."""
 
 _MONEY = frozenset(right.name for right in RIGHTS if right.moves_money)
+_STEERING = frozenset({"payments.edit_route", "payments.throw_switch"})
 
 MATRIX: dict[Role, frozenset[str]] = {
     Role.SUPPORT: frozenset({"payments.ask_gateway"}),
-    Role.OPERATOR: _MONEY | {"payments.ask_gateway", "payments.block_method", "payments.edit_limit"},
+    Role.OPERATOR: _MONEY | _STEERING | {"payments.ask_gateway", "payments.block_method", "payments.edit_limit"},
     Role.FINANCE: _MONEY
+    | _STEERING
     | {"payments.ask_gateway", "payments.edit_gateway_account", "payments.block_method", "payments.edit_limit"},
     Role.AUDITOR: frozenset(),
-    Role.ADMIN: frozenset({"payments.ask_gateway", "payments.edit_gateway_account"}),
+    Role.ADMIN: _STEERING | {"payments.ask_gateway", "payments.edit_gateway_account"},
 }
 
 VIEWED_APPS: dict[Role, tuple[str, ...]] = {

@@ -233,7 +233,9 @@ CONSOLE_LINKS = {
     "je_": "admin:ledger_journalentry_change",
 }  # prefix of a public id -> the page it opens; apps may so link what they do not know
 CONSOLE_BANNERS: list[str] = [
-    "payments.queries.queues.incident_banner"
+    "payments.queries.stops.switch_banner",
+    "payments.queries.stops.pause_banner",
+    "payments.queries.queues.incident_banner",
 ]  # dotted callables `(request) -> Banner | None`, shown above every page
 CONSOLE_QUEUES: list[str] = [
     "payments.queries.queues.reviews_due",
@@ -251,6 +253,7 @@ GATEWAY_CREDENTIALS = gateway_credentials  # slug -> its credentials; read when 
 METRICS: list[str] = [
     "payments.queries.metrics.waiting_rows",
     "payments.queries.metrics.open_questions",
+    "payments.queries.metrics.sending",
 ]  # dotted callables `() -> Iterable[(name, help, {label: text}, value)]`, gauges asked by /metrics
 
 LOGGING = {

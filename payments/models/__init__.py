@@ -15,7 +15,7 @@ from payments.models.payment_method import Credential, MethodBlock, Payer, Payme
 from payments.models.refund import Refund
 from payments.models.retry import Retry
 from payments.models.review import Review
-from payments.models.routing import GatewayHealth, HealthEvent, Route, Switch
+from payments.models.routing import GatewayHealth, GatewayMonth, HealthEvent, Route, Switch
 from payments.models.schedule import DueDate, Schedule
 from payments.models.transition import Transition
 
@@ -32,6 +32,7 @@ __all__ = [
     "DueDate",
     "GatewayAccount",
     "GatewayHealth",
+    "GatewayMonth",
     "HealthEvent",
     "IdempotencyRecord",
     "InboundEvent",

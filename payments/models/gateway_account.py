@@ -114,6 +114,8 @@ class Incident(models.Model):
         BAD_SIGNATURES = "bad_signatures", "a run of refused webhook signatures"
         BATCH_FAILED = "batch_failed", "the gateway says a settlement batch failed"
         BREAKER_OPEN = "breaker_open", "calls get no answer, new payments go elsewhere"
+        DECLINE_RATIO = "decline_ratio", "more declines than the alarm line allows"
+        DISPUTE_RATIO = "dispute_ratio", "more disputes than the alarm line allows"
 
     gateway_account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="incidents")
     kind = models.CharField(max_length=24, choices=Kind.choices)

@@ -66,6 +66,11 @@ class Movement(models.Model):
             ),
             models.UniqueConstraint(fields=("entry_source_key",), name="one_entry_per_movement"),
         )
+        indexes = (
+            models.Index(
+                fields=("gateway_account", "occurred_at"), name="captures_by_month", condition=models.Q(kind="capture")
+            ),
+        )
 
     def __str__(self) -> str:
         return self.public_id

@@ -80,6 +80,25 @@ class HealthEvent(models.Model):
         return self.what
 
 
+class GatewayMonth(models.Model):
+    """How issuers and payers answered at one account in one month, counted by the sweep; a monitor's figures, never money."""
+
+    gateway_account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="months", db_index=False)
+    month = models.DateField(help_text="Its first day, in the business's time zone.")
+    answered = models.PositiveIntegerField(default=0, help_text="Collecting calls that an issuer answered.")
+    declined = models.PositiveIntegerField(default=0, help_text="Of these, refused.")
+    captured = models.PositiveIntegerField(default=0, help_text="Captures of the month.")
+    disputed = models.PositiveIntegerField(default=0, help_text="Disputes opened in the month, inquiries left out.")
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-month",)
+        constraints = (models.UniqueConstraint(fields=("gateway_account", "month"), name="one_row_per_gateway_month"),)
+
+    def __str__(self) -> str:
+        return f"{self.gateway_account} in {self.month:%B %Y}"
+
+
 class Switch(models.Model):
     """Sending is stopped while an open row exists. `charges`: no new charge begins; `everything`: no call is sent at all."""
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from django.db.models.functions import Now
 
-from payments.models import InboundEvent, Incident, Operation, Payment, Refund, Review
-from payments.states import EventState, OperationState, ReviewState
+from payments.models import (
+    GatewayAccount,
+    GatewayHealth,
+    InboundEvent,
+    Incident,
+    Operation,
+    Payment,
+    Refund,
+    Review,
+    Switch,
+)
+from payments.states import BreakerState, EventState, OperationState, ReviewState
 
 Sample = tuple[str, str, dict[str, str], int]
 
@@ -35,4 +45,20 @@ def open_questions() -> list[Sample]:
         ("counterfoil_open_reviews", "Cases that wait for a person.", {}, reviews),
         ("counterfoil_parked_events", "Inbound events that wait, parked or poisoned.", {}, parked),
         ("counterfoil_open_incidents", "Gateways in trouble.", {}, incidents),
+    ]
+
+
+def sending() -> list[Sample]:
+    """Which breakers are not closed, which accounts are paused, and whether a person has stopped sending."""
+    moved = GatewayHealth.objects.exclude(state=BreakerState.CLOSED).values_list("gateway_account", flat=True)
+    thrown = set(Switch.objects.filter(lifted_at=None).values_list("kind", flat=True))
+    not_closed = set(moved)
+    accounts = list(GatewayAccount.objects.values_list("pk", "slug", "paused_at").order_by("slug"))
+    breaker = ("counterfoil_breaker_open", "1 while new payments go elsewhere because calls get no answer.")
+    paused = ("counterfoil_gateway_paused", "1 while a person has paused the account.")
+    stopped = ("counterfoil_sending_stopped", "1 while a person has stopped it.")
+    return [
+        *((*breaker, {"account": slug}, int(pk in not_closed)) for pk, slug, _ in accounts),
+        *((*paused, {"account": slug}, int(since is not None)) for _, slug, since in accounts),
+        *((*stopped, {"kind": kind}, int(kind in thrown)) for kind in Switch.Kind.values),
     ]

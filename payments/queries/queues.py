@@ -28,6 +28,7 @@ _WAITS_FOR = {
     Waits.GATEWAY: "A call to the gateway has not ended.",
     Waits.LOOK_UP: "The gateway has not said yet what became of it.",
 }
+_OF_RATIOS = (Incident.Kind.DECLINE_RATIO, Incident.Kind.DISPUTE_RATIO)
 _Row = TypeVar("_Row", Review, InboundEvent, Payment, Incident)
 
 
@@ -114,7 +115,8 @@ def incident_banner(request: HttpRequest) -> Banner | None:
     first, others = incidents[0], len(incidents) - 1
     text = f"{first.gateway_account.name}: {first.get_kind_display()} since {first.opened_at:%d %b %H:%M} UTC."
     more = f" And {others} more, see Gateway accounts." if others else ""
-    return Banner(f"{text} No payment is lost: what is unknown is asked again by itself.{more}", Tone.WARN, "cloud_off")
+    rest = "" if first.kind in _OF_RATIOS else " No payment is lost: what is unknown is asked again by itself."
+    return Banner(f"{text}{rest}{more}", Tone.WARN, "cloud_off")
 
 
 def capped(found: int) -> str:

@@ -21,7 +21,6 @@ EDITABLE = (
     "name",
     "enabled",
     "shared",
-    "priority",
     "planned_seconds",
     "send_window_seconds",
     "call_seconds",
@@ -34,6 +33,12 @@ EDITABLE = (
     "hold_warning_seconds",
     "orphan_seconds",
     "settlement_wait_seconds",
+    "breaker_failures",
+    "breaker_seconds",
+    "max_in_flight",
+    "max_per_second",
+    "decline_alarm_percent",
+    "dispute_alarm_percent",
 )
 
 

@@ -18,6 +18,8 @@ COMMANDS: dict[str, str] = {
     "start_batch": "payments.services.batches.starting.START_BATCH",
     "lift_block": "payments.services.methods.LIFT_BLOCK",
     "change_limit": "payments.services.limits.CHANGE_LIMIT",
+    "change_route": "payments.services.routes.CHANGE_ROUTE",
+    "order_routes": "payments.services.routes.ORDER_ROUTES",
     "change_decline_rule": "payments.services.declining.rules.CHANGE_DECLINE_RULE",
     "change_ceiling": "payments.services.declining.ceiling_changes.CHANGE_CEILING",
 }
