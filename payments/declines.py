@@ -63,8 +63,9 @@ ADVICE: dict[FailureClass, Advice] = {
     FailureClass.GATEWAY_ERROR: Advice(
         (NextStep.OTHER_GATEWAY, NextStep.RETRY_LATER, NextStep.STOP_AND_REVIEW), _OUR_FAULT
     ),
+    # A gateway that is away is everybody's trouble, with an incident of its own: a case for each payment would help nobody.
     FailureClass.GATEWAY_UNAVAILABLE: Advice(
-        (NextStep.OTHER_GATEWAY, NextStep.RETRY_LATER, NextStep.STOP_AND_REVIEW), _OUR_FAULT
+        (NextStep.OTHER_GATEWAY, NextStep.RETRY_LATER, NextStep.ASK_PAYER), _OUR_FAULT
     ),
     # The refusal itself is certain, its reason is not: nobody retries what nobody understands.
     FailureClass.UNKNOWN: Advice((NextStep.STOP_AND_REVIEW,), _OUR_FAULT),

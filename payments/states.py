@@ -174,7 +174,6 @@ class ReviewKind(StrEnum):
     CAPTURED_AFTER_EXPIRY = "captured_after_expiry"
     LATE_SUCCESS_SIBLING_PAID = "late_success_sibling_paid"
     SECOND_CAPTURE = "second_capture"
-    EARLIER_ATTEMPT_PAID = "earlier_attempt_paid"
     AMOUNT_MISMATCH = "amount_mismatch"
     CURRENCY_MISMATCH = "currency_mismatch"
     ORPHAN = "orphan"

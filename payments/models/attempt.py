@@ -35,7 +35,6 @@ class Attempt(FSMModelMixin, models.Model):
     action_url = models.CharField(max_length=2000, blank=True, help_text="Where the payer confirms; theirs alone.")
     failure_class = models.CharField(max_length=24, blank=True, choices=enum_choices(FailureClass))
     code = models.CharField(max_length=60, blank=True, help_text="The refusal it ended with, or will once closed.")
-    followed_up = models.BooleanField(default=False, help_text="What follows from its end has been decided.")
     created_at = models.DateTimeField()
 
     class Meta:

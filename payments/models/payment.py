@@ -73,6 +73,7 @@ class Payment(FSMModelMixin, models.Model):
             ("capture_payment", "Can capture payments"),
             ("cancel_payment", "Can cancel payments"),
             ("refund_payment", "Can refund payments"),
+            ("retry_payment", "Can try declined payments again and cancel planned retries"),
             ("ask_gateway", "Can ask the gateway about a payment"),
         )
 

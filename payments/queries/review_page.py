@@ -31,10 +31,14 @@ QUESTIONS: dict[ReviewKind, tuple[str, str]] = {
         "Paid twice by two payments",
         "Another payment of the same order is open or paid, and this one succeeded late. Which one stands?",
     ),
-    K.SECOND_CAPTURE: ("Captured twice", "More money was captured than the payment asks. What is the rest for?"),
-    K.EARLIER_ATTEMPT_PAID: (
-        "Earlier attempt paid",
-        "An attempt that had been given up took money, beside a later one. What is this money for?",
+    K.SECOND_CAPTURE: ("Double capture", "More money was captured than the payment asks. What is the rest for?"),
+    K.PAYMENT_STOPPED: (
+        "No payer can mend this",
+        "The gateway refused it for a reason in our own set-up, or by a code nobody has classified. What is wrong?",
+    ),
+    K.CLOSE_FAILED: (
+        "Still open at the gateway",
+        "The payer could still finish this payment there, and it can not be closed. Close it in the gateway's dashboard.",
     ),
     K.AMOUNT_MISMATCH: ("Other amount", "The gateway moved another amount than was asked. Is that right?"),
     K.CURRENCY_MISMATCH: ("Other currency", "The gateway moved another currency than was asked. What becomes of it?"),

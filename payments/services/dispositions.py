@@ -16,7 +16,6 @@ _MONEY_IN = frozenset(
         K.CAPTURED_AFTER_EXPIRY,
         K.LATE_SUCCESS_SIBLING_PAID,
         K.SECOND_CAPTURE,
-        K.EARLIER_ATTEMPT_PAID,
         K.AMOUNT_MISMATCH,
         K.CURRENCY_MISMATCH,
         K.ORPHAN,
@@ -65,7 +64,6 @@ CHOICES: tuple[Choice, ...] = (
                 K.CAPTURED_AFTER_REFUND,
                 K.LATE_SUCCESS_SIBLING_PAID,
                 K.SECOND_CAPTURE,
-                K.EARLIER_ATTEMPT_PAID,
                 K.CURRENCY_MISMATCH,
                 K.REFUND_FAILED,
             }
@@ -156,6 +154,7 @@ CHOICES: tuple[Choice, ...] = (
         ("Nothing is posted.",),
         frozenset(
             {
+                K.PAYMENT_STOPPED,
                 K.CAPTURE_FAILED,
                 K.VOID_FAILED,
                 K.REFUND_FAILED,

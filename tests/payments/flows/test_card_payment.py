@@ -93,20 +93,26 @@ class TestLostAnswers:
         sweep_until_quiet(clock, rounds=8)
 
         payment.refresh_from_db()
-        operation = payment.operations.get()
-        assert payment.state == PaymentState.FAILED
+        operation = payment.operations.order_by("id")[0]
         assert operation.state == OperationState.FAILED
+        assert payment.retries.get().state == "done"
+        assert payment.state == PaymentState.CAPTURED  # proven absent, so it could be tried again
+        assert [m["amount_minor"] for m in simulator.movements()] == [1000]
         assert operation.look_ups.filter(counts=True, result=LookUp.Result.ABSENT).count() >= 5
         assert operation.look_ups.filter(method__startswith="by window").exists()
         assert_books_agree(simulator)
 
-    def test_a_refused_connection_is_not_sent_and_fails_at_once(self, simulator, clock: Clock, monkeypatch, free_port):
-        monkeypatch.setenv("GATEWAY_NMI_BASE_URL", f"http://127.0.0.1:{free_port}/nmi")
+    def test_a_refused_connection_is_not_sent_and_is_tried_again(self, simulator, clock: Clock, monkeypatch, free_port):
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv("GATEWAY_NMI_BASE_URL", f"http://127.0.0.1:{free_port}/nmi")
+            payment = paid(clock)
 
-        payment = paid(clock)
-
-        assert payment.state == PaymentState.FAILED
+        assert (payment.state, payment.waits_for) == (PaymentState.PENDING, Waits.RETRY)
         assert payment.operations.get().certainty == "not_sent"
+        sweep_until_quiet(clock, rounds=3)
+        payment.refresh_from_db()
+        assert payment.state == PaymentState.CAPTURED
+        assert_books_agree(simulator)
 
     @pytest.mark.parametrize("fault", ["server_error", "empty_body", "html_body"])
     def test_an_answer_that_says_nothing_is_unknown(self, fault, simulator: SimulatorProcess, clock: Clock):
@@ -117,7 +123,10 @@ class TestLostAnswers:
         assert payment.operations.get().state == OperationState.UNKNOWN
         sweep_until_quiet(clock)
         payment.refresh_from_db()
-        assert payment.state == PaymentState.FAILED  # none of these was processed: proven absent, not assumed
+        first, again = payment.operations.order_by("id")
+        assert first.certainty == "not_sent"  # none of these was processed: proven absent, not assumed
+        assert again.certainty == "taken"
+        assert payment.state == PaymentState.CAPTURED
         assert_books_agree(simulator)
 
     def test_look_ups_without_an_answer_open_one_incident_and_no_review(

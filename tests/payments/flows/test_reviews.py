@@ -269,12 +269,13 @@ class TestExhausted:
     def test_answers_that_never_decide_end_with_a_person(self, simulator: SimulatorProcess, clock: Clock, olga):
         GatewayAccount.objects.update(absence_look_ups=50, look_up_limit=6)
         simulator.fault("dropped_request", "sale", times=1)
-        payment = paid(clock)
+        payment = paid(clock, expires_in_seconds=900)  # no time for another try
 
         sweep_until_quiet(clock, rounds=20)
 
         assert open_reviews() == ["lookup_exhausted"]
         decide(Review.objects.get(), "never_happened", olga, clock)
+        advance_payment(payment.pk, clock)
         payment.refresh_from_db()
         assert payment.state == PaymentState.FAILED
         assert_books_agree(simulator)
@@ -321,7 +322,7 @@ class TestLateMoney:
         self, simulator: SimulatorProcess, clock: Clock
     ):
         simulator.fault("dropped_request", "sale", times=1)
-        payment = paid(clock)
+        payment = paid(clock, expires_in_seconds=900)  # no time for another try
         sweep_until_quiet(clock, rounds=12)
         payment.refresh_from_db()
         assert payment.state == PaymentState.FAILED
@@ -334,7 +335,7 @@ class TestLateMoney:
 
     def test_unless_another_payment_of_the_order_lives(self, simulator: SimulatorProcess, clock: Clock):
         simulator.fault("dropped_request", "sale", times=1)
-        payment = paid(clock, reference="order-late")
+        payment = paid(clock, reference="order-late", expires_in_seconds=900)
         sweep_until_quiet(clock, rounds=12)
         paid(clock, reference="order-late")
 
