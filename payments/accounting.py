@@ -5,7 +5,7 @@ Every movement at the gateway becomes exactly one entry. Holds are memo lines; a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ledger import chart
@@ -21,7 +21,8 @@ HELD_ON = {Posting.SUSPENSE: SUSPENSE, Posting.OVERPAYMENT: OVERPAYMENTS, Postin
 @dataclass(frozen=True, slots=True)
 class Booking:
     """What `entry_for` needs beside the money. `hold` is what is still held of the transaction; `asked` what a refund
-    reserved; `held_on` the account of the review whose money goes back; `reserved` whether 2030 holds a refund for it."""
+    reserved; `held_on` the account of the review whose money goes back; `disputed` the gateway's id of the dispute, by which
+    its claim is kept as an open item."""
 
     source_key: str
     subject: str
@@ -33,6 +34,7 @@ class Booking:
     hold: Money | None = None
     asked: Money | None = None
     held_on: str = SUSPENSE
+    disputed: str = ""
 
 
 def receivable(gateway: str, currency: str) -> AccountRef:
@@ -133,6 +135,28 @@ def _refund_freed(money: Money, b: Booking) -> list[PostingDraft]:
     return _transfer(refunds_payable(b.gateway, money.currency), back_to, money, b)
 
 
+def _claim(b: Booking, money: Money) -> AccountRef:
+    return AccountRef(chart.DISPUTED_FUNDS.code, money.currency, gateway=b.gateway)
+
+
+def _loss(b: Booking, money: Money) -> AccountRef:
+    return AccountRef(chart.CHARGEBACK_LOSSES.code, money.currency, gateway=b.gateway)
+
+
+def _dispute(to: AccountRef, of: AccountRef, money: Money, b: Booking) -> list[PostingDraft]:
+    """As any transfer, with the claim's line matched by the dispute and the rest by the payment."""
+    lines = _transfer(to, of, money, b)
+    return [
+        replace(line, match_key=b.disputed) if line.account.code == chart.DISPUTED_FUNDS.code else line
+        for line in lines
+    ]
+
+
+def _dispute_fee(money: Money, b: Booking) -> list[PostingDraft]:
+    fees = AccountRef(chart.DISPUTE_FEES.code, money.currency, gateway=b.gateway)
+    return _transfer(fees, receivable(b.gateway, money.currency), money, b)
+
+
 _MONEY_LINES = {
     Posting.HOLD: _memo,
     Posting.HOLD_AND_RELEASE: lambda money, b: _memo(money, b) + _memo(-money, b),
@@ -146,6 +170,19 @@ _MONEY_LINES = {
     Posting.HELD_OUT: lambda money, b: _out_of(b.held_on, money, b),
     Posting.SUSPENSE_OUT: lambda money, b: _out_of(SUSPENSE, money, b),
     Posting.REFUND_FREED: _refund_freed,
+    Posting.CHARGEBACK: lambda money, b: _dispute(_claim(b, money), receivable(b.gateway, money.currency), money, b),
+    Posting.CHARGEBACK_LOST: lambda money, b: _transfer(
+        _loss(b, money), receivable(b.gateway, money.currency), money, b
+    ),
+    Posting.CHARGEBACK_RETURN: lambda money, b: _dispute(
+        receivable(b.gateway, money.currency), _claim(b, money), money, b
+    ),
+    Posting.CHARGEBACK_RETURN_LOST: lambda money, b: _transfer(
+        receivable(b.gateway, money.currency), _loss(b, money), money, b
+    ),
+    Posting.DISPUTE_LOST: lambda money, b: _dispute(_loss(b, money), _claim(b, money), money, b),
+    Posting.DISPUTE_REOPENED: lambda money, b: _dispute(_claim(b, money), _loss(b, money), money, b),
+    Posting.DISPUTE_FEE: _dispute_fee,
 }
 
 

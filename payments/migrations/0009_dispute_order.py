@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="dispute",
             name="closed_at",
-            field=models.DateTimeField(blank=True, help_text="When it was last won, lost or closed.", null=True),
+            field=models.DateTimeField(blank=True, help_text="When it was last won or lost.", null=True),
         ),
         migrations.AddIndex(
             model_name="dispute",

@@ -34,7 +34,7 @@ class Dispute(FSMModelMixin, models.Model):
     told_at = models.DateTimeField(null=True, help_text="The gateway's time of the word that its state rests on.")
     next_check_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField()
-    closed_at = models.DateTimeField(null=True, blank=True, help_text="When it was last won, lost or closed.")
+    closed_at = models.DateTimeField(null=True, blank=True, help_text="When it was last won or lost.")
 
     class Meta:
         constraints = (

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from ledger.money import Money
-from payments.facts import MONEY_KINDS, Fact, FactKind
-from payments.models import Attempt, GatewayAccount, Movement, Operation, Payment, Refund, Review
+from payments.facts import DISPUTE_MONEY, MONEY_KINDS, Fact, FactKind
+from payments.models import Attempt, Dispute, GatewayAccount, Movement, Operation, Payment, Refund, Review
 from payments.states import (
     OPEN_ATTEMPT_STATES,
     OPEN_OPERATION_STATES,
@@ -32,6 +33,16 @@ _KINDS = {
 }
 
 
+_ABOUT_DISPUTES = DISPUTE_MONEY | {FactKind.DISPUTE}
+# What they say concerns an earlier movement, never the outcome of a call of ours that is open.
+_OF_NO_CALL = _ABOUT_DISPUTES | {
+    FactKind.REFUND,
+    FactKind.REFUND_RETURN,
+    FactKind.REFUND_FAILED,
+    FactKind.SETTLEMENT_TOLD,
+}
+
+
 @dataclass
 class Case:
     """The rows around one fact, read under the payment's lock; `payment` None: nobody's money."""
@@ -49,6 +60,8 @@ class Case:
         default_factory=list
     )  # of the fact's transaction, booked as another's or nobody's
     promised: Refund | None = None  # the unsent refund that the fact fulfils by another hand
+    returning: Refund | None = None  # the refund that the fact says came back
+    dispute: Dispute | None = None  # the dispute that the fact is about
 
     @property
     def current_attempt(self) -> Attempt | None:
@@ -87,6 +100,10 @@ def find_payment_id(fact: Fact, account_id: int, operation_id: int | None = None
         found = handled.values_list("payment_id", flat=True).first()
         if found:
             return found
+    if fact.kind in _ABOUT_DISPUTES:
+        found = _disputed_payment(fact, account_id)
+        if found:
+            return found
     for gateway_id in filter(None, (fact.gateway_id, fact.original_gateway_id)):
         theirs = {"gateway_account_id": account_id, "gateway_id": gateway_id}
         found = Attempt.objects.filter(**theirs).values_list("payment_id", flat=True).first()
@@ -95,6 +112,16 @@ def find_payment_id(fact: Fact, account_id: int, operation_id: int | None = None
         if found:
             return found
     return None
+
+
+def _disputed_payment(fact: Fact, account_id: int) -> int | None:
+    """The payment that the charge's money pays, which a review may have made another than the one that took it."""
+    known = Dispute.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id).exclude(payment=None)
+    took = Movement.objects.filter(
+        gateway_account_id=account_id, gateway_id=fact.original_gateway_id, kind=MovementKind.CAPTURE
+    ).exclude(payment=None)
+    rows: Iterable[QuerySet[Dispute] | QuerySet[Movement]] = (known, took)
+    return next(filter(None, (row.values_list("payment_id", flat=True).first() for row in rows)), None)
 
 
 def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> Case:
@@ -185,7 +212,7 @@ def _operation(case: Case, fact: Fact, operation_id: int | None) -> Operation | 
 
 def _of_attempt(case: Case, attempt: Attempt, fact: Fact) -> Operation | None:
     """The latest operation of the fact's kind that has been sent; an open one first."""
-    if fact.kind == FactKind.REFUND:
+    if fact.kind in _OF_NO_CALL:
         return None  # a refund of ours is known by its own reference
     kinds = _KINDS.get(fact.kind) or ((fact.about,) if fact.about else ())
     mine = [

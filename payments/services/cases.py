@@ -13,6 +13,8 @@ from payments.services.case import Case, refunded_transaction, reviews_holding, 
 from payments.services.clocks import review_due
 from payments.states import MovementKind, ReviewKind, ReviewState
 
+_UNDO_REFUNDS = frozenset({FactKind.VOID, FactKind.REFUND_RETURN})
+
 
 def answer_reviews(case: Case, operation: Operation, now: datetime) -> None:
     """A question whether an operation happened is answered by its outcome."""
@@ -40,6 +42,7 @@ def open_review(case: Case, fact: Fact, decision: Decision, *, now: datetime) ->
             payment=case.payment,
             attempt=case.attempt,
             operation=case.operation,
+            dispute=case.dispute,
             gateway_id=_asked_about(case, fact, decision),
             held_on=held_on,
             held_minor=money.amount_minor if money is not None else 0,
@@ -58,7 +61,7 @@ def _asked_about(case: Case, fact: Fact, decision: Decision) -> str:
     refund = case.refund_of(case.operation)
     if decision.posting == Posting.REFUND_FREED and refund is not None and case.attempt is not None:
         return transaction_of(refund, case.attempt, case)
-    if decision.review == ReviewKind.REFUND_FAILED and fact.kind == FactKind.VOID:
+    if decision.review in {ReviewKind.REFUND_FAILED, ReviewKind.REFUND_RETURNED} and fact.kind in _UNDO_REFUNDS:
         return refunded_transaction(case, fact.gateway_id)
     return fact.gateway_id or (case.operation.gateway_id if case.operation else "")
 

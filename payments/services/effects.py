@@ -23,7 +23,18 @@ from payments.services.case import (
 )
 from payments.services.cases import answer_reviews, give_back, open_review, settle_review
 from payments.services.clocks import RETRY_SECONDS, set_operation_clock
+from payments.services.disputes import (
+    ABOUT_DISPUTES,
+    TURNS,
+    book_turn,
+    dispute_id,
+    end_dispute_step,
+    keep_dispute,
+    payment_reopens,
+    reopen_payment,
+)
 from payments.services.methods import record_block
+from payments.services.settlement import keep_settlement
 from payments.states import (
     COLLECTING,
     AttemptState,
@@ -46,7 +57,17 @@ _ABOUT_HOLDS = frozenset(
 _REFUSALS = frozenset({FactKind.DECLINED, FactKind.NOT_SENT, FactKind.ABSENT})
 _GOES_BACK = frozenset({Posting.REFUND, Posting.REFUND_EXTERNAL})
 # Part of the payment's amounts. Money under review is not, nor what a review gives back of it.
-_COUNTS = _GOES_BACK | {Posting.CAPTURE, Posting.HOLD, Posting.HOLD_AND_RELEASE, Posting.HOLD_RELEASE}
+_COUNTS = _GOES_BACK | {
+    Posting.CAPTURE,
+    Posting.HOLD,
+    Posting.HOLD_AND_RELEASE,
+    Posting.HOLD_RELEASE,
+    Posting.CHARGEBACK,
+    Posting.CHARGEBACK_LOST,
+    Posting.CHARGEBACK_RETURN,
+    Posting.CHARGEBACK_RETURN_LOST,
+    Posting.DISPUTE_FEE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +80,19 @@ class Done:
 
 def carry_out(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: str) -> Done:
     """Write what the decision names. Idempotent on nothing: `record_fact` has asked for novelty before."""
+    keep_dispute(case, fact, decision, now)
     done = _book(case, fact, decision, now=now, actor=actor)
     if decision.settles_movement:
         _settle(case, fact, now)
+    if fact.kind == FactKind.SETTLEMENT_TOLD:
+        keep_settlement(case, fact)
     _move_operation(case, fact, decision, now)
-    _move_attempt(case, fact, decision)
+    _move_attempt(case, fact, decision, now)
     _move_refund(case, fact, decision, now)
     if decision.review is not None:
         open_review(case, fact, decision, now=now)
     _move_payment(case, fact, decision, now)
+    end_dispute_step(case, now)
     return done
 
 
@@ -77,6 +102,9 @@ def carry_out(case: Case, fact: Fact, decision: Decision, *, now: datetime, acto
 def _book(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: str) -> Done:
     if decision.posting == Posting.NONE:
         return Done()
+    if decision.posting in TURNS:
+        booking = _booking(case, fact, "", hold=None, actor=actor, now=now)
+        return Done(entry_source_key=book_turn(case, fact, decision, booking, now))
     if fact.kind not in MONEY_KINDS:
         return _book_without_movement(case, fact, decision, now=now, actor=actor)
     assert fact.money is not None
@@ -145,12 +173,13 @@ def _movement(case: Case, fact: Fact, decision: Decision, money: Money, now: dat
         posted_at=now,
         entry_source_key=f"movement:{case.account.slug}:{fact.gateway_id}:{kind}{suffix}",
         released_at=now if decision.posting == Posting.HOLD_AND_RELEASE else None,
+        dispute=case.dispute,
     )
 
 
 def _refund_meant(case: Case) -> Refund | None:
     """The refund whose call the fact answers, or the one that it has made true by another hand."""
-    return case.refund_of(case.operation) or case.promised
+    return case.returning or case.refund_of(case.operation) or case.promised
 
 
 def _external_refund(case: Case, fact: Fact, money: Money, now: datetime) -> Refund:
@@ -189,6 +218,7 @@ def _booking(case: Case, fact: Fact, source_key: str, *, hold: Money | None, act
         hold=hold,
         asked=refund.money if refund else None,
         held_on=holding[0].held_on if holding else SUSPENSE,
+        disputed=dispute_id(fact) if fact.kind in ABOUT_DISPUTES else "",
     )
 
 
@@ -289,7 +319,7 @@ _CERTAINTY = {
 }
 
 
-def _move_attempt(case: Case, fact: Fact, decision: Decision) -> None:
+def _move_attempt(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
     attempt, target = case.attempt, decision.attempt_to
     if attempt is None:
         return
@@ -304,12 +334,12 @@ def _move_attempt(case: Case, fact: Fact, decision: Decision) -> None:
     if moves:
         assert target is not None
         _ATTEMPT_MOVES[target](attempt)
-    lives = _live_on(attempt, fact, decision)
+    lives = _live_on(case, attempt, fact, decision, now)
     if moves or learns_id or learns_handle or lives:
         attempt.save()
 
 
-def _live_on(attempt: Attempt, fact: Fact, decision: Decision) -> bool:
+def _live_on(case: Case, attempt: Attempt, fact: Fact, decision: Decision, now: datetime) -> bool:
     """Can money still be taken on it without a call of ours? And how was it refused, if it was?"""
     before = (attempt.awaits_payer, attempt.action_url, attempt.failure_class)
     refused = decision.keeps_alive or decision.attempt_to in {AttemptState.DECLINED, AttemptState.FAILED}
@@ -320,6 +350,9 @@ def _live_on(attempt: Attempt, fact: Fact, decision: Decision) -> bool:
         attempt.action_url = fact.action_url or attempt.action_url
     elif attempt.state != AttemptState.OPEN:
         attempt.awaits_payer, attempt.action_url = False, ""
+        for review in case.reviews:
+            if review.kind == ReviewKind.CLOSE_FAILED:
+                settle_review(review, now, "It has ended at the gateway.")
     return before != (attempt.awaits_payer, attempt.action_url, attempt.failure_class)
 
 
@@ -349,7 +382,9 @@ def _move_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> 
     payment.late_success = payment.late_success or decision.late
     if target is None or payment.state == target:
         return
-    if target == PaymentState.AUTHORISED:
+    if payment_reopens(case, target):
+        reopen_payment(case)
+    elif target == PaymentState.AUTHORISED:
         payment.mark_authorised(fact.hold_until)
     else:
         _PAYMENT_MOVES[target](payment)
@@ -377,6 +412,7 @@ _REFUND_MOVES: dict[RefundState, Callable[[Refund], None]] = {
     RefundState.FAILED: Refund.mark_failed,
     RefundState.WAITING: Refund.mark_waiting,
     RefundState.UNKNOWN: Refund.mark_unknown,
+    RefundState.RETURNED: Refund.mark_returned,
 }
 _PAYMENT_MOVES: dict[PaymentState, Callable[[Payment], None]] = {
     PaymentState.VALIDATED: Payment.mark_validated,
@@ -387,4 +423,5 @@ _PAYMENT_MOVES: dict[PaymentState, Callable[[Payment], None]] = {
     PaymentState.CANCELLED: Payment.mark_cancelled,
     PaymentState.EXPIRED: Payment.mark_expired,
     PaymentState.REFUNDED: Payment.mark_refunded,
+    PaymentState.CHARGED_BACK: Payment.mark_charged_back,
 }

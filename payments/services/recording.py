@@ -12,13 +12,15 @@ from django.db import transaction
 
 from ledger.money import Money
 from payments.decisions import Decision, Verdict, decide
-from payments.facts import DisputeTold, Fact, FactKind, SettlementTold, Snapshot
+from payments.facts import DisputeKnown, DisputeTold, Fact, FactKind, SettlementTold, Snapshot
 from payments.jobs import ADVANCE_PAYMENT, ADVANCE_REFUND, enqueue
 from payments.models import Transition
 from payments.services import declining
 from payments.services.case import Case, lock_case, movement_time
 from payments.services.clocks import set_payment_clock
+from payments.services.disputes import find_dispute
 from payments.services.effects import Done, carry_out
+from payments.services.refund_returns import spelled_out
 from payments.services.running_totals import as_one_movement
 from payments.services.snapshots import snapshot_of
 from payments.states import RefundState
@@ -63,6 +65,8 @@ def record_fact(fact: Fact, *, account_id: int, cause: Cause, now: datetime, orp
             brand = case.payment.method.brand if case.payment else ""
             fact = declining.classified(fact, case.account.provider, brand)
         fact = as_one_movement(case, fact)
+        fact = spelled_out(case, fact)
+        find_dispute(case, fact)
         snapshot = snapshot_of(case, fact, orphan_due=orphan_due)
         return apply_fact(case, snapshot, fact, cause, now)
 
@@ -115,6 +119,10 @@ def states_of(case: Case) -> dict[str, str]:
         refund = case.refund_of(case.operation)
         if refund:
             states["refund"] = refund.state
+    if case.returning:
+        states["refund"] = case.returning.state
+    if case.dispute:
+        states["dispute"] = case.dispute.state
     for review in case.reviews:
         states[review.public_id] = review.state
     return states
@@ -159,7 +167,7 @@ def _followed_from(case: Case) -> int | None:
     return effective.values_list("pk", flat=True).first()
 
 
-def as_json(value: Fact | Snapshot | DisputeTold | SettlementTold) -> dict[str, object]:
+def as_json(value: Fact | Snapshot | DisputeTold | DisputeKnown | SettlementTold) -> dict[str, object]:
     """A frozen value as JSON, without what is empty; money as minor units and currency."""
     shown: dict[str, object] = {}
     for item in fields(value):
@@ -170,7 +178,7 @@ def as_json(value: Fact | Snapshot | DisputeTold | SettlementTold) -> dict[str, 
             part = {"amount_minor": part.amount_minor, "currency": part.currency}
         elif isinstance(part, datetime):
             part = part.isoformat()
-        elif isinstance(part, DisputeTold | SettlementTold):
+        elif isinstance(part, DisputeTold | DisputeKnown | SettlementTold):
             part = as_json(part)
         elif item.name == "action_url":
             part = "given"  # whoever has it can act as the payer

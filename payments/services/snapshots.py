@@ -20,6 +20,8 @@ from payments.services.case import (
     reviews_holding,
     transaction_of,
 )
+from payments.services.disputes import ABOUT_DISPUTES, known_of
+from payments.services.settlement import settlement_known
 from payments.states import (
     ENDED_REFUND_STATES,
     OPEN_OPERATION_STATES,
@@ -73,6 +75,9 @@ def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot
         voided_here=_released_a_hold(case, fact.gateway_id),
         undoes_refund=bool(case.of_transaction(fact.gateway_id, MovementKind.REFUND)),
         nothing_here=not any(m.gateway_id == fact.gateway_id for m in case.movements),
+        dispute=known_of(case, fact) if fact.kind in ABOUT_DISPUTES else None,
+        refund_back=RefundState(case.returning.state) if case.returning else None,
+        settlement=settlement_known(case, fact),
     )
     if case.payment is None:
         return base

@@ -1,0 +1,1 @@
+"""Disputes, refunds that come back, and settlement money: decisions, books and pages."""
