@@ -163,7 +163,10 @@ def _parse(row: Checked, text: str, currency: str) -> None:
     try:
         money = Money.parse(text, currency)
     except MoneyError as error:
-        row.wrong("amount", str(error))
+        noise = (
+            f"{text[:40]} is what a spreadsheet calculated, not what somebody typed. Round it to {currency}'s decimals."
+        )
+        row.wrong("amount", noise if _NOISE.fullmatch(text) else str(error))
         return
     if money.is_positive:
         row.money = money
@@ -185,10 +188,6 @@ _AMOUNTS: Final[tuple[tuple[Callable[[Cell], bool], str], ...]] = (
     (
         lambda cell: _EXPONENT.fullmatch(cell.text) is not None,
         "{} is what a spreadsheet makes of a long number: digits may be lost. Type the amount again, formatted as text.",
-    ),
-    (
-        lambda cell: _NOISE.fullmatch(cell.text) is not None,
-        "{} is what a spreadsheet calculated, not an amount somebody meant. Round it to the currency's decimals.",
     ),
     (
         lambda cell: _GROUPED.fullmatch(cell.text) is not None and cell.text.count(".") + cell.text.count(",") > 1,

@@ -52,6 +52,7 @@ def read_table(name: str, file: IO[bytes], accounts: Collection[str]) -> Table:
 
 
 def _open(name: str, file: IO[bytes]) -> Table:
+    file.seek(0)
     begin = file.read(8)
     file.seek(0)
     if begin.startswith(_OLE):

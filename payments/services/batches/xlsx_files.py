@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import IO, Any, Final
 
 from openpyxl import load_workbook
@@ -17,7 +18,6 @@ _MOST_SHEET: Final = 256 * 1024 * 1024  # unpacked; a sheet is streamed
 _MOST_STRINGS: Final = 48 * 1024 * 1024  # unpacked; the table of strings is held in memory
 _MOST_OTHER: Final = 8 * 1024 * 1024
 _MOST_EMPTY: Final = 20_000  # a sheet whose last row is number 1048576 costs time, not meaning
-_SHORTEST_EXPONENT: Final = "e"
 
 
 def open_xlsx(file: IO[bytes]) -> Table:
@@ -109,6 +109,6 @@ def _cell(value: Any) -> Cell:
     if isinstance(value, datetime | date | time | timedelta):
         return Cell(str(value), "date")
     text = repr(value)
-    if _SHORTEST_EXPONENT not in text:
-        text = text.removesuffix(".0")
-    return Cell(text, "number")
+    if "e-" in text:
+        text = f"{Decimal(text):f}"  # a small number: 1e-08 is 0.00000001
+    return Cell(text if "e" in text else text.removesuffix(".0"), "number")

@@ -1,0 +1,1 @@
+"""Spreadsheets of payments: read, checked, run, killed and given back."""
