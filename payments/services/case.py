@@ -261,14 +261,15 @@ def captured_money(case: Case) -> Money:
 
 
 def returned_money(case: Case) -> Money:
-    """What has gone back of captured money, by refund or void."""
+    """What has gone back of captured money, by refund or void, and has not come back to stay."""
     assert case.payment is not None
     rows = [
         m
         for m in case.movements
         if m.counts and (m.kind == MovementKind.REFUND or (m.kind == MovementKind.VOID and m.of_captured_money))
     ]
-    return total(rows, case.payment.currency)
+    kept = [m for m in case.movements if m.counts and m.kind == MovementKind.REFUND_RETURN]
+    return total(rows, case.payment.currency) - total(kept, case.payment.currency)
 
 
 def known_money(case: Case, gateway_id: str, *kinds: MovementKind, occurrence: int | None = None) -> Money | None:

@@ -16,6 +16,7 @@ from payments.services.actors import Actor
 from payments.services.calls import adapter_for
 from payments.services.case import Case, held_hold, lock_payment
 from payments.services.clocks import set_payment_clock
+from payments.services.disputes import why_no_refund
 from payments.services.operations import plan_operation
 from payments.services.recording import Cause, apply_fact
 from payments.services.refunds import lock_by_public_id, refundable_money
@@ -179,9 +180,12 @@ def preview_refund(payment_id: str) -> Preview:
     assert payment is not None
     if PaymentState(payment.state) not in PAID_STATES:
         return Preview("Refund", (), f"The payment is {payment.state}: only captured money can be refunded.")
+    barred = why_no_refund(case)
+    if barred:
+        return Preview("Refund", (), barred)
     left = refundable_money(case)
-    if left.is_zero:
-        return Preview("Refund", (), "Everything captured has been refunded or is on its way back.")
+    if not left.is_positive:
+        return Preview("Refund", (), "Everything captured has been refunded, is on its way back, or was charged back.")
     return Preview(
         "Refund",
         (

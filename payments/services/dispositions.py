@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from payments.models import Review
-from payments.states import PAID_STATES, PaymentState, ReviewKind
+from payments.states import OPEN_DISPUTE_STATES, PAID_STATES, PaymentState, ReviewKind
 
 K = ReviewKind
 _MONEY_IN = frozenset(
@@ -20,11 +20,12 @@ _MONEY_IN = frozenset(
         K.CURRENCY_MISMATCH,
         K.ORPHAN,
         K.REFUND_FAILED,
+        K.REFUND_RETURNED,
         K.REFUND_BEYOND_CAP,
     }
 )
 # Money in that may have no other way out: no payment of ours made it, or giving it back was refused.
-_MAY_STAY = frozenset({K.ORPHAN, K.REFUND_FAILED})
+_MAY_STAY = frozenset({K.ORPHAN, K.REFUND_FAILED, K.REFUND_RETURNED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ CHOICES: tuple[Choice, ...] = (
                 K.SECOND_CAPTURE,
                 K.CURRENCY_MISMATCH,
                 K.REFUND_FAILED,
+                K.REFUND_RETURNED,
             }
         ),
         needs_money=True,
@@ -75,7 +77,7 @@ CHOICES: tuple[Choice, ...] = (
         "Let it pay this payment",
         "The money pays this payment after all; the payment becomes captured.",
         ("Debit {account} {money}, credit sales {money}.", "The payment becomes captured."),
-        _MONEY_IN - {K.ORPHAN, K.REFUND_FAILED},
+        _MONEY_IN - {K.ORPHAN, K.REFUND_FAILED, K.REFUND_RETURNED},
         frozenset({K.CAPTURED_AFTER_EXPIRY, K.AMOUNT_MISMATCH}),
         needs_money=True,
     ),
@@ -84,7 +86,7 @@ CHOICES: tuple[Choice, ...] = (
         "Let it pay another payment",
         "The money belongs to another payment that failed or expired over the same amount.",
         ("Debit {account} {money}, credit sales {money}.", "{target} becomes captured."),
-        _MONEY_IN - {K.REFUND_BEYOND_CAP},
+        _MONEY_IN - {K.REFUND_BEYOND_CAP, K.REFUND_RETURNED},
         frozenset({K.ORPHAN}),
         needs_money=True,
     ),
@@ -101,7 +103,16 @@ CHOICES: tuple[Choice, ...] = (
         "Accept the gateway's amount",
         "What the gateway moved beyond our books stands: it is taken out of sales, or into them.",
         ("What went out: debit sales, credit {account}. What came in: debit {account}, credit sales.",),
-        frozenset({K.AMOUNT_MISMATCH, K.CURRENCY_MISMATCH, K.REFUND_BEYOND_CAP, K.ORPHAN, K.REFUND_FAILED}),
+        frozenset(
+            {
+                K.AMOUNT_MISMATCH,
+                K.CURRENCY_MISMATCH,
+                K.REFUND_BEYOND_CAP,
+                K.ORPHAN,
+                K.REFUND_FAILED,
+                K.REFUND_RETURNED,
+            }
+        ),
         frozenset({K.REFUND_BEYOND_CAP}),
         needs_money=True,
     ),
@@ -148,6 +159,28 @@ CHOICES: tuple[Choice, ...] = (
         needs_money=False,
     ),
     Choice(
+        "contest",
+        "Contest it",
+        "The evidence goes to the issuer through the gateway's own dashboard: nothing is sent from here. The case comes back"
+        " three days before the evidence is due, unless the gateway has it by then.",
+        ("Nothing is posted. Upload the evidence in the gateway's dashboard before its date.",),
+        frozenset({K.DISPUTE}),
+        frozenset({K.DISPUTE}),
+        needs_money=False,
+    ),
+    Choice(
+        "accept_dispute",
+        "Accept it",
+        "The payer is right, or it is not worth the work. Accept it in the gateway's own dashboard as well: nothing is sent"
+        " from here. A mere inquiry can then be answered by a refund.",
+        (
+            "Nothing is posted now: what was taken stays a claim until the gateway says that the dispute is lost; then debit"
+            " chargeback losses, credit disputed funds.",
+        ),
+        frozenset({K.DISPUTE}),
+        needs_money=False,
+    ),
+    Choice(
         "noted",
         "Noted",
         "Seen and dealt with; nothing is posted.",
@@ -165,9 +198,13 @@ CHOICES: tuple[Choice, ...] = (
                 K.ORPHAN,
                 K.LATE_AUTHORISATION,
                 K.CURRENCY_MISMATCH,
+                K.REFUND_BEYOND_CAP,
+                K.DISPUTE_LOST,
             }
         ),
-        frozenset({K.CAPTURE_FAILED, K.VOID_FAILED, K.REFUND_OVERDUE, K.HOLD_ENDING, K.TEST_MODE_MONEY}),
+        frozenset(
+            {K.DISPUTE_LOST, K.CAPTURE_FAILED, K.VOID_FAILED, K.REFUND_OVERDUE, K.HOLD_ENDING, K.TEST_MODE_MONEY}
+        ),
         needs_money=False,
     ),
 )
@@ -190,6 +227,11 @@ def _may_refund(review: Review) -> str:
         return (
             "No payment of ours made it: give it back in the gateway's own dashboard, the case then closes by itself."
         )
+    disputed = review.payment.disputes.filter(  # type: ignore[union-attr]  # asked for just above
+        charge_id=review.gateway_id, state__in=[state.value for state in OPEN_DISPUTE_STATES]
+    )
+    if disputed.exists():
+        return "A dispute over this transaction is open: it decides what goes back."
     return ""
 
 
@@ -219,7 +261,15 @@ def _still_waits(review: Review) -> str:
     return ""
 
 
+def _is_of_dispute(review: Review) -> str:
+    """Accepting is said of a dispute that still asks."""
+    dispute = review.dispute
+    return "" if dispute is not None and dispute.state in OPEN_DISPUTE_STATES else "The dispute is over."
+
+
 _CHECKS = {
+    "contest": _is_of_dispute,
+    "accept_dispute": _is_of_dispute,
     "refund": _may_refund,
     "apply_here": _may_apply,
     "wallet": _may_be_wallet,

@@ -19,6 +19,7 @@ from payments.services.actors import Actor
 from payments.services.calls import Clock, adapter_for
 from payments.services.case import Case, captured_money, is_voided, known_money, lock_payment, total, transaction_of
 from payments.services.clocks import RETRY_SECONDS
+from payments.services.disputes import why_no_refund, withheld_money
 from payments.services.operations import plan_operation
 from payments.services.questions import open_question
 from payments.services.recording import Cause, apply_fact
@@ -42,12 +43,19 @@ _MOST_TRIES = 6
 
 
 def refundable_money(case: Case) -> Money:
-    """captured − refunds in any state but failed and cancelled (voids by hand have their refund row as well), and what had
-    gone back of money before a review let it count."""
-    captured = captured_money(case)
+    """captured − refunds in any state but failed and cancelled (voids by hand have their refund row as well), what had gone
+    back of money before a review let it count, and what disputes hold in doubt or have taken. A refund that came back and
+    was kept by decision can be given again."""
+    captured = captured_money(case) + _kept(case) - withheld_money(case)
     alive = sum(r.amount_minor for r in case.refunds if r.state not in DEAD_REFUND_STATES and r.review_id is None)
     before = [m for m in case.movements if m.kind == MovementKind.REFUND and m.counts and m.refund_id is None]
     return captured - Money(alive, captured.currency) - total(before, captured.currency)
+
+
+def _kept(case: Case) -> Money:
+    assert case.payment is not None
+    kept = [m for m in case.movements if m.kind == MovementKind.REFUND_RETURN and m.counts]
+    return total(kept, case.payment.currency)
 
 
 def request_refund(
@@ -67,6 +75,9 @@ def request_refund(
         assert payment is not None
         if PaymentState(payment.state) not in PAID_STATES:
             raise NotAllowedNow(f"The payment is {payment.state}: only captured money can be refunded.")
+        barred = why_no_refund(case)
+        if barred:
+            raise NotAllowedNow(barred)
         left = refundable_money(case)
         if not 0 < amount_minor <= left.amount_minor:
             raise NotEnough(
@@ -186,6 +197,11 @@ def _plan(refund_id: int, now: datetime) -> int | None:
             return None
         if any(o.state in OPEN_OPERATION_STATES and o.attempt_id == attempt.pk for o in case.operations):
             _wait(refund, "another call about this payment is open", now + timedelta(seconds=RETRY_SECONDS), now)
+            return None
+        barred = why_no_refund(case)
+        if barred:
+            _wait(refund, "a dispute over the payment is open", now + timedelta(hours=1), now)
+            open_question(case, ReviewKind.REFUND_OVERDUE, f"Refund {refund.public_id} waits. {barred}", now)
             return None
         means = _means(case, refund, attempt)
         if means is None:

@@ -33,6 +33,7 @@ from payments.states import (
     OperationKind,
     OperationState,
     PaymentState,
+    ReviewKind,
     Source,
 )
 
@@ -201,12 +202,31 @@ def _adopt(d: Decided) -> None:
     """The gateway's amount stands: what it sent beyond our books comes out of sales."""
     subject = d.case.payment.public_id if d.case and d.case.payment else d.review.public_id
     post_entries([held_adopted(-_held(d.review), _booking(d, subject))], now=d.now)
+    if d.review.kind == ReviewKind.REFUND_RETURNED:
+        _keep_returned(d)
+        return
     Movement.objects.filter(  # a capture restated to less: the difference is part of the payment's amounts now
         gateway_account_id=d.review.gateway_account_id,
         gateway_id=d.review.gateway_id,
         kind=MovementKind.CAPTURE,
         amount_minor=d.review.held_minor,
     ).update(counts=True)
+
+
+def _keep_returned(d: Decided) -> None:
+    """A refund that came back is kept: the payment has that much again."""
+    assert d.case is not None and d.case.payment is not None
+    back = d.case.payment.movements.filter(
+        kind=MovementKind.REFUND_RETURN, amount_minor=d.review.held_minor, counts=False, posted_at=d.review.opened_at
+    )
+    Movement.objects.filter(pk__in=back.order_by("pk").values_list("pk", flat=True)[:1]).update(counts=True)
+
+
+def _accept_dispute(d: Decided) -> None:
+    """We do not argue. Nothing is sent: the person accepts it in the gateway's dashboard."""
+    assert d.review.dispute is not None
+    d.review.dispute.accepted_at = d.now
+    d.review.dispute.save(update_fields=["accepted_at"])
 
 
 def _wallet(d: Decided) -> None:
@@ -287,5 +307,7 @@ EFFECTS: dict[str, Callable[[Decided], None]] = {
     "send_again": _send_again,
     "give_up": _give_up,
     "never_happened": _absent,
+    "contest": _noted,
+    "accept_dispute": _accept_dispute,
     "noted": _noted,
 }

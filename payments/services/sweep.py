@@ -13,6 +13,7 @@ from payments.models import Batch, Operation, Payment, Refund, Review
 from payments.services.approvals import expire_due
 from payments.services.batches.running import run_batch
 from payments.services.calls import Clock
+from payments.services.dispute_watch import watch_disputes
 from payments.services.execution import advance_payment
 from payments.services.health import probe_due
 from payments.services.months import count_months
@@ -34,6 +35,7 @@ class Swept:
     refunds: int = 0
     batches: int = 0
     reviews: int = 0
+    disputes: int = 0
     approvals: int = 0
     probes: int = 0
     months: int = 0
@@ -61,6 +63,7 @@ def sweep(clock: Clock, *, limit: int = 500) -> Swept:
         swept.refunds += _one(swept, refund.public_id, lambda r=refund: advance_refund(r.pk, clock), refund, clock)  # type: ignore[misc]
     for batch in Batch.objects.filter(next_check_at__lte=now).order_by("next_check_at")[:limit]:
         swept.batches += _one(swept, batch.public_id, lambda b=batch: run_batch(b.pk, clock), batch, clock)  # type: ignore[misc]
+    swept.disputes = watch_disputes(clock, limit=limit)
     swept.reviews = _escalate(now)
     swept.approvals = expire_due(now)
     swept.probes = probe_due(clock)
