@@ -53,6 +53,7 @@ class PaymentMethod(models.Model):
     class Meta:
         indexes = (
             models.Index(fields=("fingerprint",), name="method_fingerprint", condition=~models.Q(fingerprint="")),
+            models.Index(fields=("-id",), name="method_blocked", condition=models.Q(blocked_at__isnull=False)),
         )
         permissions = (("block_method", "Can block payment methods and ask for the block to be lifted"),)
 
