@@ -10,6 +10,7 @@ from payments.gateways.base import Adapter
 from payments.gateways.errors import GatewayError
 
 ADAPTERS: dict[str, str] = {
+    "convesiopay": "payments.gateways.convesiopay.ConvesioPay",
     "nmi": "payments.gateways.nmi.Nmi",
 }
 
