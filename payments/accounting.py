@@ -14,7 +14,7 @@ from ledger.drafts import EntryDraft, PostingDraft, credit, debit
 from ledger.money import Money
 from payments.decisions import Posting
 
-SUSPENSE, OVERPAYMENTS = chart.SUSPENSE.code, chart.OVERPAYMENTS.code
+SUSPENSE, OVERPAYMENTS, DISPUTED_FUNDS = chart.SUSPENSE.code, chart.OVERPAYMENTS.code, chart.DISPUTED_FUNDS.code
 HELD_ON = {Posting.SUSPENSE: SUSPENSE, Posting.OVERPAYMENT: OVERPAYMENTS, Posting.SUSPENSE_OUT: SUSPENSE}
 
 
@@ -146,10 +146,7 @@ def _loss(b: Booking, money: Money) -> AccountRef:
 def _dispute(to: AccountRef, of: AccountRef, money: Money, b: Booking) -> list[PostingDraft]:
     """As any transfer, with the claim's line matched by the dispute and the rest by the payment."""
     lines = _transfer(to, of, money, b)
-    return [
-        replace(line, match_key=b.disputed) if line.account.code == chart.DISPUTED_FUNDS.code else line
-        for line in lines
-    ]
+    return [replace(line, match_key=b.disputed) if line.account.code == DISPUTED_FUNDS else line for line in lines]
 
 
 def _dispute_fee(money: Money, b: Booking) -> list[PostingDraft]:

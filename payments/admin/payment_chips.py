@@ -79,6 +79,10 @@ MOVEMENT_WORDS = {
     MovementKind.CAPTURE: "Capture",
     MovementKind.VOID: "Void",
     MovementKind.REFUND: "Refund",
+    MovementKind.REFUND_RETURN: "Refund came back",
+    MovementKind.CHARGEBACK: "Chargeback",
+    MovementKind.CHARGEBACK_RETURN: "Chargeback given back",
+    MovementKind.FEE: "Dispute fee",
 }
 NEEDS_A_PERSON = Chip("needs a person", Tone.BAD, "person_alert", "An open review waits for a decision")
 POSSIBLE_DUPLICATE = Chip(

@@ -25,6 +25,7 @@ from ledger.money import Money
 from ledger.queries import EntryView, entries_for_subject
 from payments.models import (
     Attempt,
+    Dispute,
     GatewayAccount,
     LookUp,
     Movement,
@@ -34,6 +35,7 @@ from payments.models import (
     Review,
     Transition,
 )
+from payments.queries.disputes import standing_in, withheld
 from payments.states import DEAD_REFUND_STATES, OPEN_OPERATION_STATES, MovementKind, RefundState, ReviewState
 
 MOST_FACTS = 200
@@ -63,6 +65,7 @@ class PaymentRows:
     movements: list[Movement] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
+    disputes: list[Dispute] = field(default_factory=list)
     facts: list[Transition] = field(default_factory=list)
     more_facts: bool = False
     entries: list[EntryView] = field(default_factory=list)
@@ -103,14 +106,29 @@ class PaymentRows:
 
     @property
     def refunded(self) -> Money:
-        """What has gone back of captured money, by refund or void."""
-        return self._sum([m for m in self.movements if m.counts and _goes_back(m)])
+        """What has gone back of captured money, by refund or void, and has not come back to stay."""
+        return self._sum([m for m in self.movements if m.counts and _goes_back(m)]) - self._kept
+
+    @property
+    def _kept(self) -> Money:
+        return self._sum([m for m in self.movements if m.counts and m.kind == MovementKind.REFUND_RETURN])
 
     @property
     def refundable(self) -> Money:
-        """captured − refunds in any state but failed and cancelled; what a review gives back was never captured."""
+        """captured − refunds in any state but failed and cancelled − what disputes hold in doubt or took; what a review gives
+        back was never captured."""
         alive = sum(r.amount_minor for r in self.refunds if r.state not in DEAD_REFUND_STATES and r.review_id is None)
-        return self.captured - Money(alive, self.payment.currency)
+        return self.captured + self._kept - Money(alive, self.payment.currency) - self.withheld
+
+    @property
+    def withheld(self) -> Money:
+        """What disputes hold in doubt or have taken, in the payment's currency."""
+        own = [d for d in self.disputes if d.currency == self.payment.currency]
+        return sum((withheld(d, self.standing(d)) for d in own), Money(0, self.payment.currency))
+
+    def standing(self, dispute: Dispute) -> Money | None:
+        """What one dispute has taken less what came back; None if no money has moved."""
+        return standing_in(m for m in self.movements if m.dispute_id == dispute.pk)
 
     @property
     def on_its_way_back(self) -> Money:
@@ -148,6 +166,7 @@ def read_payment(payment: Payment) -> PaymentRows:
         movements=list(payment.movements.order_by("id")),
         refunds=list(payment.refunds.order_by("id")),
         reviews=list(payment.reviews.select_related("decided_by").order_by("id")),
+        disputes=list(payment.disputes.select_related("gateway_account").order_by("id")),
         facts=facts[:MOST_FACTS][::-1],
         more_facts=len(facts) > MOST_FACTS,
         entries=entries_for_subject(payment.public_id),
@@ -223,6 +242,8 @@ def _with(amounts: Amounts, kind: str, total: int, *, back: bool, unreleased: bo
         captured += total
     elif kind == MovementKind.REFUND or (kind == MovementKind.VOID and back):
         refunded += total
+    elif kind == MovementKind.REFUND_RETURN:
+        refunded -= total
     elif kind == MovementKind.AUTHORISATION and unreleased:
         held += total
     return Amounts(held, captured, refunded)

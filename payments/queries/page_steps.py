@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from payments.queries.disputes import refund_barred_by
 from payments.queries.page_rows import PaymentRows
 from payments.states import PAID_STATES, PaymentState
 
@@ -77,8 +78,11 @@ def refund_refusal(rows: PaymentRows) -> str:
     """Why nothing can be refunded now."""
     if rows.payment.state not in PAID_STATES:
         return f"The payment is {_plain(rows.payment.state)}: only captured money can be refunded."
+    barred = refund_barred_by(rows.disputes)
+    if barred:
+        return barred
     if not rows.refundable.is_positive:
-        return "Everything captured has been refunded or is on its way back."
+        return "Everything captured has been refunded, is on its way back, or was charged back."
     return ""
 
 

@@ -9,11 +9,12 @@ from django.db.models import Sum
 
 from ledger import queries as ledger
 from ledger.queries import Finding
-from payments.accounting import OVERPAYMENTS, SUSPENSE
+from payments.accounting import DISPUTED_FUNDS, OVERPAYMENTS, SUSPENSE
 from payments.models import Movement, Payment, Review
-from payments.states import FINAL_STATES, ReviewState
+from payments.states import FINAL_STATES, DisputeState, MovementKind, ReviewState
 
 _CHUNK = 5_000
+_CLAIM_SIGN = {MovementKind.CHARGEBACK.value: 1, MovementKind.CHARGEBACK_RETURN.value: -1}
 
 
 def suspense_findings() -> list[Finding]:
@@ -43,6 +44,7 @@ def completeness_findings() -> list[Finding]:
         *_rows_without_clock(),
         *_negative_payments(),
         *_negative_overpayments(),
+        *_claims_of_disputes(),
     ]
 
 
@@ -91,7 +93,7 @@ def _negative_payments() -> Iterator[Finding]:
     for payment_id, kind, captured_back, amount in rows.values_list(
         "payment_id", "kind", "of_captured_money", "amount_minor"
     ).iterator(chunk_size=_CHUNK):
-        sign = {"capture": 1, "refund": -1, "void": -1 if captured_back else 0}.get(kind, 0)
+        sign = {"capture": 1, "refund": -1, "refund_return": 1, "void": -1 if captured_back else 0}.get(kind, 0)
         sums[payment_id] = sums.get(payment_id, 0) + sign * amount
     for payment_id, left in sums.items():
         if left < 0:
@@ -105,3 +107,19 @@ def _negative_overpayments() -> list[Finding]:
         for row in ledger.balances(codes=[OVERPAYMENTS])
         if -row.amount_minor < 0
     ]
+
+
+def _claims_of_disputes() -> Iterator[Finding]:
+    """Disputed funds (1130), per gateway and currency, are what disputes that are not lost have taken and not given back."""
+    booked: Counter[tuple[str, str]] = Counter()
+    for row in ledger.balances(codes=[DISPUTED_FUNDS]):
+        booked[row.ref.gateway, row.ref.currency] += row.amount_minor
+    taken: Counter[tuple[str, str]] = Counter()
+    money = Movement.objects.filter(kind__in=list(_CLAIM_SIGN)).exclude(dispute__state=DisputeState.LOST)
+    rows = money.values("gateway_account__slug", "currency", "kind").annotate(total=Sum("amount_minor")).order_by()
+    for row_ in rows:
+        taken[row_["gateway_account__slug"], row_["currency"]] += _CLAIM_SIGN[row_["kind"]] * row_["total"]
+    for key in sorted(set(booked) | set(taken)):
+        if booked[key] != taken[key]:
+            detail = f"the claim stands at {booked[key]} minor units, open disputes have taken {taken[key]}"
+            yield Finding("claim_without_dispute", " ".join(key), detail)

@@ -68,6 +68,23 @@ QUESTIONS: dict[ReviewKind, tuple[str, str]] = {
         "Test money on a live account",
         "The gateway says this was a test. Why is it on a live account?",
     ),
+    K.DISPUTE: (
+        "Disputed",
+        "The payer's bank takes it back or asks about it. Is it contested with evidence, or accepted?",
+    ),
+    K.DISPUTE_LOST: ("Dispute lost", "The money is gone and booked as a loss. What is there to learn or to do?"),
+    K.REFUND_RETURNED: (
+        "Refund came back",
+        "A refund that had gone out came back. The payer is still owed: how do they get it?",
+    ),
+    K.PAYMENT_STOPPED: (
+        "Payment stopped",
+        "The gateway refused for a reason that no payer can mend. What has to be put right?",
+    ),
+    K.CLOSE_FAILED: (
+        "Could still be paid",
+        "What the payer could still finish at the gateway could not be taken away. Is it closed there?",
+    ),
 }
 REASON_WORDS = {
     "customer_request": "The payer asks for it",

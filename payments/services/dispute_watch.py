@@ -8,8 +8,9 @@ from datetime import datetime
 from django.db import transaction
 
 from payments.models import Dispute, Review
+from payments.queries.disputes import standing_of
 from payments.services.case import lock_payment, lock_transaction
-from payments.services.disputes import case_due, next_look, standing_of
+from payments.services.disputes import case_due, next_look
 from payments.states import DisputeState, ReviewKind, ReviewState
 
 

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from django.db.models import Q
-
 from ledger.money import Money
 from ledger.services import post_entries
 from payments.accounting import Booking, entry_for
 from payments.decisions import Decision, Posting
 from payments.facts import DISPUTE_MONEY, DisputeKnown, Fact, FactKind
 from payments.models import Dispute, Movement
+from payments.queries.disputes import refund_barred_by, standing_of, withheld
 from payments.services.case import Case
 from payments.services.cases import settle_review
 from payments.states import OPEN_DISPUTE_STATES, DisputeState, MovementKind, PaymentState, ReviewKind
@@ -41,17 +40,6 @@ def find_dispute(case: Case, fact: Fact) -> None:
 def dispute_id(fact: Fact) -> str:
     """The gateway's own id of the dispute: named, or the one its money bears."""
     return fact.dispute.dispute_id if fact.dispute else fact.gateway_id
-
-
-def standing_of(dispute: Dispute) -> Money | None:
-    """What it has taken less what came back, in the currency of the first of it; None if no money has moved."""
-    money = Movement.objects.filter(dispute=dispute, kind__in=[MovementKind.CHARGEBACK, MovementKind.CHARGEBACK_RETURN])
-    rows = list(money.order_by("id").values_list("kind", "amount_minor", "currency"))
-    if not rows:
-        return None
-    currency = rows[0][2]
-    sign = {MovementKind.CHARGEBACK.value: 1, MovementKind.CHARGEBACK_RETURN.value: -1}
-    return Money(sum(sign[kind] * amount for kind, amount, own in rows if own == currency), currency)
 
 
 def known_of(case: Case, fact: Fact) -> DisputeKnown:
@@ -226,25 +214,11 @@ def reopen_payment(case: Case) -> None:
 
 
 def withheld_money(case: Case) -> Money:
-    """Minor units of captured money that can not be refunded: in doubt, or charged back."""
+    """Captured money that can not be refunded: in doubt, or charged back. In the payment's currency."""
     assert case.payment is not None
     currency = case.payment.currency
-    parts = (withheld(d, standing_of(d)) for d in case.payment.disputes.filter(currency=currency))
+    parts = (withheld(dispute, standing_of(dispute)) for dispute in case.payment.disputes.filter(currency=currency))
     return sum(parts, Money(0, currency))
-
-
-def withheld(dispute: Dispute, standing: Money | None) -> Money:
-    """What one dispute withholds: while open all that is disputed, unless it was accepted before money moved; later what it
-    has not given back."""
-    zero = Money(0, dispute.currency)
-    taken = standing if standing is not None and standing.currency == dispute.currency else zero
-    pending = dispute.state in OPEN_DISPUTE_STATES and not accepted_inquiry(dispute)
-    return max(taken, dispute.money if pending else zero, zero, key=lambda money: money.amount_minor)
-
-
-def accepted_inquiry(dispute: Dispute) -> bool:
-    """The issuer only asks, and we have said that the payer gets the money."""
-    return dispute.state == D.INQUIRY and dispute.accepted_at is not None
 
 
 def why_no_refund(case: Case) -> str:
@@ -252,18 +226,7 @@ def why_no_refund(case: Case) -> str:
     assert case.payment is not None
     if not case.payment.money_in_doubt:
         return ""
-    return refund_barred_by(list(case.payment.disputes.filter(Q(state__in=[s.value for s in OPEN_DISPUTE_STATES]))))
-
-
-def refund_barred_by(disputes: list[Dispute]) -> str:
-    """The same of the payment's disputes at hand; pure."""
-    for dispute in disputes:
-        if dispute.state not in OPEN_DISPUTE_STATES or accepted_inquiry(dispute):
-            continue
-        if dispute.state == D.INQUIRY:
-            return f"The payer's bank asks about {dispute.money}: accept the inquiry first, then refund."
-        return f"A dispute over {dispute.money} is open: it decides what goes back. A refund beside it would pay twice."
-    return ""
+    return refund_barred_by(case.payment.disputes.order_by("id"))
 
 
 def payment_reopens(case: Case, target: PaymentState | None) -> bool:
