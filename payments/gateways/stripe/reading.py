@@ -1,0 +1,266 @@
+"""Which facts follow from one of Stripe's objects? Its history as far as the object tells it; nothing beyond its words.
+
+The id of money is the charge's (`ch_`), the refund's (`re_`) or the dispute's (`du_`); a payment intent (`pi_`) is only the
+handle of an attempt. A charge says how much was captured so far, not how often: its captures are a running total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from payments.facts import Fact, FactKind, SettlementTold
+from payments.gateways.errors import Unreadable
+from payments.gateways.stripe import codes, evidence
+from payments.gateways.stripe.values import (
+    HOLD_DAYS,
+    Json,
+    id_in,
+    mask,
+    moment_in,
+    money_in,
+    number_in,
+    part,
+    signed_money_in,
+    text_in,
+)
+from payments.states import Certainty, FailureClass, OperationKind, Source
+
+_ENDED_BY_ITSELF = ("automatic", "expired")  # nobody asked: the hold had run out
+_STATUSES = (
+    "requires_payment_method",
+    "requires_confirmation",
+    "requires_action",
+    "processing",
+    "requires_capture",
+    "succeeded",
+    "canceled",
+)
+_FAILED = ("failed", "canceled")
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who says it, and when we heard it."""
+
+    source: Source
+    at: datetime
+
+
+def status_of(intent: Json) -> str:
+    """Where a payment intent stands. Raises Unreadable for an object that is none."""
+    status = text_in(intent, "status")
+    if intent.get("object") != "payment_intent" or not id_in(intent, "id") or status not in _STATUSES:
+        raise Unreadable("this is no payment intent with a known status")
+    return status
+
+
+def reference_of(found: Json) -> str:
+    """Our own reference, as we wrote it into the object's metadata."""
+    return text_in(part(found, "metadata"), "our_ref")
+
+
+def is_unfinished(intent: Json) -> bool:
+    """Has Stripe not finished it? An intent that waits for a payment method, and was refused none, was never confirmed."""
+    never_tried = text_in(intent, "status") == "requires_payment_method" and not part(intent, "last_payment_error")
+    return never_tried or text_in(intent, "status") in ("processing", "requires_confirmation")
+
+
+def about_of(intent: Json) -> OperationKind:
+    return OperationKind.AUTHORISE if text_in(intent, "capture_method") == "manual" else OperationKind.SALE
+
+
+def intent_facts(intent: Json, telling: Telling) -> list[Fact]:
+    """All that happened in a payment intent whose latest charge is expanded, oldest first. Raises Unreadable."""
+    status, charge = status_of(intent), part(intent, "latest_charge")
+    if not charge and id_in(intent, "latest_charge"):
+        raise Unreadable("the latest charge is not part of the answer")
+    facts = list(_of_its_charge(intent, charge, telling)) if charge else []
+    held = next((fact for fact in facts if fact.kind == FactKind.AUTHORISATION), None)
+    taken = any(fact.kind == FactKind.CAPTURE for fact in facts)
+    if status == "canceled" and held is not None and not taken:
+        return [replace(held, undone=True), _released(intent, held, telling)]
+    if status == "canceled" and not facts:
+        return [closed(intent, telling)]
+    if status == "requires_action":
+        return [*facts, action_required(intent, telling)]
+    if status == "requires_payment_method" and part(intent, "last_payment_error"):
+        return [*facts, refused(intent, part(intent, "last_payment_error"), telling, alive=True)]
+    return facts
+
+
+def _of_its_charge(intent: Json, charge: Json, telling: Telling) -> Iterator[Fact]:
+    manual = about_of(intent) == OperationKind.AUTHORISE
+    for fact in charge_facts(charge, telling, held_first=manual):
+        yield replace(
+            fact,
+            reference=fact.reference or (reference_of(intent) if not fact.original_gateway_id else ""),
+            handle=id_in(intent, "id"),
+        )
+
+
+def _released(intent: Json, held: Fact, telling: Telling) -> Fact:
+    happened = moment_in(intent, "canceled_at", absent=telling.at)
+    if text_in(intent, "cancellation_reason") in _ENDED_BY_ITSELF:
+        return replace(held, kind=FactKind.HOLD_LAPSED, occurred_at=happened, money=None, hold_until=None)
+    return replace(held, kind=FactKind.VOID, occurred_at=happened, hold_until=None)
+
+
+def charge_facts(charge: Json, telling: Telling, *, held_first: bool = False) -> list[Fact]:
+    """The hold, what was captured of it, and what that is worth in settlement money.
+
+    `held_first`: it was authorised by a call of its own. Raises Unreadable.
+    """
+    if charge.get("object") != "charge" or not id_in(charge, "id"):
+        raise Unreadable("this is no charge")
+    if text_in(charge, "status") != "succeeded":
+        return []
+    held = held_first or charge.get("captured") is not True
+    facts = [authorisation(charge, telling)] if held else []
+    if number_in(charge, "amount_captured"):
+        facts.append(capture(charge, telling, held=held))
+        facts += _settlement(charge, telling)
+    return facts
+
+
+def authorisation(charge: Json, telling: Telling) -> Fact:
+    happened = moment_in(charge, "created", absent=telling.at)
+    ends = moment_in(
+        part(charge, "payment_method_details", "card"), "capture_before", absent=happened + timedelta(days=HOLD_DAYS)
+    )
+    fact = _of_charge(charge, FactKind.AUTHORISATION, telling, happened)
+    return replace(fact, money=money_in(charge, "amount"), hold_until=ends, occurrence=0)
+
+
+def capture(charge: Json, telling: Telling, *, held: bool) -> Fact:
+    """All captured so far. A charge dates no capture: one that was held first was captured when we heard of it."""
+    happened = telling.at if held else moment_in(charge, "created", absent=telling.at)
+    fact = _of_charge(charge, FactKind.CAPTURE, telling, happened)
+    return replace(fact, money=money_in(charge, "amount_captured"), running_total=True)
+
+
+def lapsed(charge: Json, telling: Telling, happened: datetime) -> Fact:
+    return _of_charge(charge, FactKind.HOLD_LAPSED, telling, happened)
+
+
+def _of_charge(charge: Json, kind: FactKind, telling: Telling, happened: datetime) -> Fact:
+    return Fact(
+        kind=kind,
+        source=telling.source,
+        occurred_at=happened,
+        gateway_id=id_in(charge, "id"),
+        handle=id_in(charge, "payment_intent"),
+        reference=reference_of(charge),
+        certainty=Certainty.TAKEN,
+        test_mode=charge.get("livemode") is False,
+        evidence=evidence.of_charge(charge),
+    )
+
+
+def _settlement(charge: Json, telling: Telling) -> list[Fact]:
+    """What the charge is worth in settlement money, where its balance transaction is there to read and speaks of all of it."""
+    entry = part(charge, "balance_transaction")
+    if not entry:
+        return []
+    told = settlement_of(entry, telling)
+    total = number_in(charge, "amount_captured")
+    # One currency, and less than was captured: it is the entry of one capture of several.
+    if told.money.currency == text_in(charge, "currency").upper() and told.money.amount_minor != total:
+        return []
+    happened = moment_in(entry, "created", absent=telling.at)
+    return [replace(_of_charge(charge, FactKind.SETTLEMENT_TOLD, telling, happened), settlement=told)]
+
+
+def settlement_of(entry: Json, telling: Telling) -> SettlementTold:
+    """A balance transaction. Raises Unreadable."""
+    if not id_in(entry, "id"):
+        raise Unreadable("a balance transaction has no id")
+    rate = entry.get("exchange_rate")
+    available = moment_in(entry, "available_on", absent=telling.at) if entry.get("available_on") else None
+    return SettlementTold(
+        settlement_id=id_in(entry, "id"),
+        money=signed_money_in(entry, "amount"),
+        fee=signed_money_in(entry, "fee"),
+        exchange_rate=str(rate)[:40] if isinstance(rate, str | int) and not isinstance(rate, bool) else "",
+        available_at=available,
+    )
+
+
+def refused(intent: Json, error: Json, telling: Telling, *, alive: bool) -> Fact:
+    """Why the last try took nothing. `alive`: the payer, who was sent to their bank, could still try again."""
+    meaning = codes.declined(code_of(error))
+    fact = replace(
+        of_intent(intent, FactKind.DECLINED, telling),
+        certainty=Certainty.REFUSED,
+        failure_class=meaning.failure_class,
+        retry_after_seconds=meaning.retry_after_seconds,
+        alive=alive,
+    )
+    return with_error(fact, error)
+
+
+def with_error(fact: Fact, error: Json) -> Fact:
+    """The fact with what an error says: code, words, the networks' own codes."""
+    return replace(
+        fact,
+        code=mask(code_of(error))[:60],
+        message=mask(text_in(error, "message")),
+        network_code=mask(text_in(error, "network_decline_code"))[:20],
+        network_advice=mask(text_in(error, "network_advice_code"))[:20],
+        gateway_advice=mask(text_in(error, "advice_code"))[:40],
+        evidence=fact.evidence | evidence.of_error(error),
+    )
+
+
+def code_of(error: Json) -> str:
+    """A decline is known by its decline code, any other error by its code, one without a code by its type."""
+    return text_in(error, "decline_code") or text_in(error, "code") or text_in(error, "type")
+
+
+def action_required(intent: Json, telling: Telling) -> Fact:
+    """The payer has to confirm. The address is theirs alone: it goes into no evidence."""
+    fact = of_intent(intent, FactKind.ACTION_REQUIRED, telling)
+    url = text_in(part(intent, "next_action", "redirect_to_url"), "url")
+    usable = url if url.startswith(("https://", "http://")) and len(url) <= 2000 else ""
+    return replace(fact, action_url=usable, message="" if usable else "Stripe names no address for the payer")
+
+
+def closed(intent: Json, telling: Telling) -> Fact:
+    """Cancelled without anything held: it can take no money any more."""
+    fact = of_intent(intent, FactKind.CLOSED, telling)
+    return replace(
+        fact,
+        about=OperationKind.CLOSE,
+        certainty=Certainty.REFUSED,
+        occurred_at=moment_in(intent, "canceled_at", absent=telling.at),
+    )
+
+
+def of_intent(intent: Json, kind: FactKind, telling: Telling) -> Fact:
+    """What an intent states about its attempt, without money."""
+    return Fact(
+        kind=kind,
+        source=telling.source,
+        occurred_at=telling.at,
+        handle=id_in(intent, "id"),
+        reference=reference_of(intent),
+        about=about_of(intent),
+        certainty=Certainty.UNKNOWN,
+        test_mode=intent.get("livemode") is False,
+        evidence=evidence.of_intent(intent),
+    )
+
+
+def unknown(kind: OperationKind, reference: str, telling: Telling, evidence: dict[str, object]) -> Fact:
+    """No usable answer."""
+    return Fact(
+        kind=FactKind.UNKNOWN,
+        source=telling.source,
+        occurred_at=telling.at,
+        about=kind,
+        reference=reference,
+        certainty=Certainty.UNKNOWN,
+        failure_class=FailureClass.UNKNOWN,
+        evidence=evidence,
+    )
