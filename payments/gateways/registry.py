@@ -12,6 +12,7 @@ from payments.gateways.errors import GatewayError
 ADAPTERS: dict[str, str] = {
     "convesiopay": "payments.gateways.convesiopay.ConvesioPay",
     "nmi": "payments.gateways.nmi.Nmi",
+    "stripe": "payments.gateways.stripe.Stripe",
 }
 
 
