@@ -115,9 +115,15 @@ def _while_alive(s: Snapshot, fact: Fact) -> Decision | None:
         return Decision(
             Verdict.APPLY,
             f"Refused: {_why(fact)}. It could still be paid at the gateway, so it is closed there first.",
+            operation_to=Op.DECLINED,
             keeps_alive=True,
         )
-    return Decision(Verdict.APPLY, f"Nothing was taken: {_why(fact)}.", attempt_to=AttemptState.DECLINED)
+    return Decision(
+        Verdict.APPLY,
+        f"Nothing was taken: {_why(fact)}.",
+        attempt_to=AttemptState.DECLINED,
+        operation_to=Op.DECLINED,
+    )
 
 
 def _about_an_ended_operation(s: Snapshot, fact: Fact) -> Decision:

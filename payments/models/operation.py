@@ -104,9 +104,9 @@ class Operation(FSMModelMixin, models.Model):
     def mark_succeeded(self) -> None:
         """The gateway did it; evidence outranks an earlier refusal."""
 
-    @move(source=(S.SENT, S.UNKNOWN), target=S.DECLINED)
+    @move(source=(S.SENT, S.UNKNOWN, S.SUCCEEDED), target=S.DECLINED)
     def mark_declined(self) -> None:
-        """The gateway processed and refused it."""
+        """The gateway processed and refused it; or had sent the payer to their bank, which refused."""
 
     @move(source=(S.PLANNED, S.SENT, S.UNKNOWN), target=S.FAILED)
     def mark_failed(self) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from payments.facts import Fact, FactKind
 from payments.models import Attempt, Payment
 from payments.services import declining, methods, switches
+from payments.services.accounts import adapter_of
 from payments.services.case import Case, nothing_open
 from payments.services.clocks import set_payment_clock
 from payments.services.operations import new_reference, plan_operation
@@ -126,6 +127,11 @@ def close_attempt(case: Case, attempt: Attempt, now: datetime) -> Step | None:
     """Take away what the payer could still finish at the gateway, before anything else is done with the payment."""
     payment = case.payment
     assert payment is not None
+    if OperationKind.CLOSE not in adapter_of(attempt.gateway_account).capabilities.operations:
+        because = f"{attempt.gateway_account.name} can not close what the payer may still finish there."
+        open_question(case, ReviewKind.CLOSE_FAILED, because, now)
+        _rest(case, payment, now)
+        return None
     closes = [o for o in case.operations if o.kind == OperationKind.CLOSE and o.attempt_id == attempt.pk]
     if len(closes) >= _MOST_CLOSES:
         because = f"It could not be closed at the gateway, {len(closes)} times. The payer may still finish it there."

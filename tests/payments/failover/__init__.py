@@ -1,0 +1,1 @@
+"""Does a refusal lead on without ever charging twice?"""
