@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, Unrea
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from payments.services.inbox import Receipt, store_event
+from payments.services.inbox import Receipt, receive_event
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def receive(request: HttpRequest, slug: str) -> HttpResponse:
         return HttpResponseNotAllowed(["POST"], "Webhooks are posted.\n", content_type="text/plain")
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        receipt = store_event(slug, headers, _body(request), now=timezone.now())
+        received = receive_event(slug, headers, _body(request), now=timezone.now())
     except _Refused as refused:
         return _plain(str(refused), refused.status)
     except (OperationalError, InterfaceError) as trouble:
@@ -48,7 +48,9 @@ def receive(request: HttpRequest, slug: str) -> HttpResponse:
         response = _plain("The database is away; deliver again.", 503)
         response.headers["Retry-After"] = _RETRY_AFTER
         return response
-    return _plain(receipt.value, _STATUS[receipt])
+    if received.answer:
+        return HttpResponse(received.answer, content_type="text/plain")
+    return _plain(received.receipt.value, _STATUS[received.receipt])
 
 
 def _plain(text: str, status: int) -> HttpResponse:

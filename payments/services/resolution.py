@@ -198,6 +198,7 @@ def _question(operation: Operation, *, by_id: bool) -> LookUpQuestion:
         reference=operation.reference if refund else operation.attempt.reference,
         money=operation.money,
         gateway_id=_transaction_of(operation) if by_id or refund else "",
+        handle=operation.attempt.handle,
         sent_at=operation.sent_at,
     )
 
@@ -306,6 +307,8 @@ def _window(operation: Operation, account: GatewayAccount, clock: Clock) -> tupl
     """Everything the gateway lists around the call; None if it did not answer."""
     assert operation.sent_at is not None and operation.done_before is not None
     adapter = adapter_for(account)
+    if not adapter.capabilities.lists_window:
+        return None  # without a list nothing is proven
     facts: list[Fact] = []
     start, end, cursor = operation.sent_at - _WINDOW, operation.done_before + _WINDOW, ""
     for page in range(_LAST_PAGE):

@@ -11,7 +11,7 @@ from payments.services.inbox.replay import (
     replay_event,
     replay_events,
 )
-from payments.services.inbox.store import BAD_SIGNATURE_RUN, Receipt, store_event
+from payments.services.inbox.store import BAD_SIGNATURE_RUN, Receipt, Received, receive_event, store_event
 
 __all__ = [
     "BAD_SIGNATURE_RUN",
@@ -20,12 +20,14 @@ __all__ = [
     "FactPreview",
     "GatewayDidNotAnswer",
     "Receipt",
+    "Received",
     "ReplayPreview",
     "ReplayResult",
     "back_fill",
     "drain_inbox",
     "preview_replay",
     "preview_replays",
+    "receive_event",
     "replay_event",
     "replay_events",
     "store_event",

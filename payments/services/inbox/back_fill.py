@@ -52,6 +52,10 @@ def back_fill(account_slug: str, start: datetime, end: datetime, clock: Clock, *
     account = GatewayAccount.objects.filter(slug=account_slug).first()
     if account is None:
         raise NotFound(f"There is no gateway account {account_slug}.")
+    if not adapter_of(account).capabilities.lists_window:
+        raise InvalidInput(
+            f"{account.name} can not list what changed in a window; only single payments can be asked about."
+        )
     if start >= end:
         raise InvalidInput("The window ends before it starts.", field="end")
     verdicts: Counter[str] = Counter()
@@ -71,7 +75,7 @@ def back_fill(account_slug: str, start: datetime, end: datetime, clock: Clock, *
     return BackFilled(page, dict(verdicts), changed, tuple(waiting), again, tuple(unreadable))
 
 
-def _page(  # noqa: PLR0913 - which page of which window
+def _page(
     account: GatewayAccount, start: datetime, end: datetime, page: int, cursor: str, clock: Clock
 ) -> LookUpAnswer:
     adapter = adapter_of(account)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -49,7 +50,20 @@ class Receipt(StrEnum):
     UNKNOWN_ACCOUNT = "no such gateway account"
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A delivery's receipt, and the words in which its gateway wants to hear that it was taken; empty: any will do."""
+
+    receipt: Receipt
+    answer: bytes = b""
+
+
 def store_event(slug: str, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Receipt:
+    """`receive_event` for callers who answer nobody."""
+    return receive_event(slug, headers, body, now=now).receipt
+
+
+def receive_event(slug: str, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Received:
     """Verify the signature over the raw bytes and store the event, whatever it says; a disabled account still stores.
 
     Idempotent on: gateway account and event key. Writes: the event; the account's counters; a BAD_SIGNATURES incident
@@ -58,16 +72,16 @@ def store_event(slug: str, headers: Mapping[str, str], body: bytes, *, now: date
     """
     account = GatewayAccount.objects.filter(slug=slug).first()
     if account is None:
-        return Receipt.UNKNOWN_ACCOUNT
+        return Received(Receipt.UNKNOWN_ACCOUNT)
     adapter = get_adapter(account.provider)
     if not adapter.verify_webhook(headers, body, _secrets(account), at=now):
         _count_refusal(account, now)
-        return Receipt.BAD_SIGNATURE
+        return Received(Receipt.BAD_SIGNATURE)
     new = _insert(account, _bounded_key(adapter.event_key(body)), headers, body, now)
     _note_good_signature(account, now)
     if new:
         transaction.on_commit(nudge, robust=True)
-    return Receipt.STORED if new else Receipt.KNOWN
+    return Received(Receipt.STORED if new else Receipt.KNOWN, adapter.webhook_answer)
 
 
 def nudge() -> None:
