@@ -24,8 +24,12 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Work",
         (
             Entry("Payments", "payments", "payments.payment"),
+            Entry("Uploads", "upload_file", "payments.batch"),
+            Entry("Payment methods", "credit_card", "payments.paymentmethod"),
             Entry("Reviews", "rule", "payments.review"),
+            Entry("Approvals", "how_to_reg", "payments.approval"),
             Entry("Inbox", "inbox", "payments.inboundevent"),
+            Entry("Unmapped codes", "help_center", "payments.unmappedcode"),
         ),
     ),
     (
@@ -41,7 +45,10 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Gateway accounts", "lan", "payments.gatewayaccount"),
             Entry("Routes", "alt_route", "payments.route"),
+            Entry("Decline codes", "credit_card_off", "payments.declinerule"),
+            Entry("Network ceilings", "speed", "payments.networkceiling"),
             Entry("Stop sending", "front_hand", "payments.switch"),
+            Entry("Limits", "tune", "payments.limit"),
             Entry("People", "group", "auth.user"),
         ),
     ),

@@ -36,8 +36,12 @@ RIGHTS: tuple[Right, ...] = (
     Right("payments.decide_review", "decide a review", moves_money=True),
     Right("payments.replay_event", "replay a parked event", moves_money=True),
     Right("payments.approve", "agree to what another person asked for", moves_money=True),
+    Right("payments.upload_batch", "upload spreadsheets of payments", moves_money=True),
+    Right("payments.start_batch", "start, pause and cancel uploads", moves_money=True),
     Right("payments.ask_gateway", "ask the gateway for its word"),
     Right("payments.block_method", "block payment methods, and ask for a block to be lifted"),
+    Right("payments.classify_code", "classify decline codes that nobody knows"),
+    Right("payments.edit_decline_rule", "ask for changes of decline codes and network ceilings"),
     Right("payments.edit_limit", "ask for changes of limits"),
     Right("payments.edit_gateway_account", "enable and time gateway accounts"),
     Right("payments.edit_route", "ask for changes of routes"),
@@ -46,13 +50,18 @@ RIGHTS: tuple[Right, ...] = (
 """Every right beyond looking. Replaying counts as moving money: an event that could not be applied may carry some."""
 
 _MONEY = frozenset(right.name for right in RIGHTS if right.moves_money)
+_DECLINES = frozenset({"payments.classify_code", "payments.edit_decline_rule"})
 _STEERING = frozenset({"payments.edit_route", "payments.throw_switch"})
 
 MATRIX: dict[Role, frozenset[str]] = {
     Role.SUPPORT: frozenset({"payments.ask_gateway"}),
-    Role.OPERATOR: _MONEY | _STEERING | {"payments.ask_gateway", "payments.block_method", "payments.edit_limit"},
+    Role.OPERATOR: _MONEY
+    | _STEERING
+    | _DECLINES
+    | {"payments.ask_gateway", "payments.block_method", "payments.edit_limit"},
     Role.FINANCE: _MONEY
     | _STEERING
+    | _DECLINES
     | {"payments.ask_gateway", "payments.edit_gateway_account", "payments.block_method", "payments.edit_limit"},
     Role.AUDITOR: frozenset(),
     Role.ADMIN: _STEERING | {"payments.ask_gateway", "payments.edit_gateway_account"},
