@@ -229,6 +229,8 @@ CONSOLE_MONEY_FORMAT = (
 CONSOLE_LINKS = {
     "pay_": "admin:payments_payment_change",
     "rev_": "admin:payments_review_change",
+    "apr_": "admin:payments_approval_change",
+    "pm_": "admin:payments_paymentmethod_change",
     "evt_": "admin:payments_inboundevent_change",
     "je_": "admin:ledger_journalentry_change",
 }  # prefix of a public id -> the page it opens; apps may so link what they do not know
@@ -239,9 +241,11 @@ CONSOLE_BANNERS: list[str] = [
 ]  # dotted callables `(request) -> Banner | None`, shown above every page
 CONSOLE_QUEUES: list[str] = [
     "payments.queries.queues.reviews_due",
+    "payments.admin.approval.approvals_waiting",
     "payments.queries.queues.incidents_open",
     "payments.queries.queues.events_stuck",
     "payments.queries.queues.payments_waiting",
+    "payments.queries.queues.codes_unmapped",
 ]  # dotted callables `(request, now) -> WorkQueue | None`, the home page
 
 # --- what apps hang onto the project --------------------------------------------------------------------------------------

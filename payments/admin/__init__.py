@@ -1,5 +1,27 @@
 """The operator's pages over payments: doors, each making one service call. Importing a module registers its pages."""
 
-from payments.admin import gateway_account, inbox, payment, review
+from payments.admin import (
+    approval,
+    decline_code,
+    gateway_account,
+    inbox,
+    limit,
+    network_ceiling,
+    payment,
+    payment_method,
+    review,
+    unmapped_code,
+)
 
-__all__ = ["gateway_account", "inbox", "payment", "review"]
+__all__ = [
+    "approval",
+    "decline_code",
+    "gateway_account",
+    "inbox",
+    "limit",
+    "network_ceiling",
+    "payment",
+    "payment_method",
+    "review",
+    "unmapped_code",
+]

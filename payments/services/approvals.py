@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import User
@@ -80,6 +81,41 @@ def refusal_of(approval: Approval, actor: Actor, now: datetime) -> str:
         return "You asked for this yourself: another person has to agree."
     missing = [right for right in (APPROVE, approvable(approval.command).right) if right not in actor.permissions]
     return f"This needs the right {missing[0].partition('.')[2].replace('_', ' ')}." if missing else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What agreeing would rest on, read just now. `changed` says what is no longer as it was shown; empty: all is."""
+
+    digest: str
+    lines: tuple[Line, ...]
+    changed: str
+
+
+def prepare(public_id: str, *, actor: Actor, clock: Clock) -> Prepared:
+    """This function will read anew what a request is about, for the person who is to decide it. Decides nothing.
+
+    Raises: NotFound, Forbidden, Conflict (decided or expired already), and what the command's `before` raises.
+    Writes: what the command's `before` writes, e.g. what a gateway told when asked.
+    """
+    approval = _find(public_id)
+    offered = approvable(approval.command)
+    _require_pending(approval)
+    _require_checker(approval, offered, actor)
+    if clock() >= approval.expires_at:
+        raise Conflict("The request has expired: it has to be asked for anew.")
+    if offered.before is not None:
+        offered.before(approval.subject, approval.arguments, clock)
+    try:
+        shown = _lines(offered, approval.subject, approval.arguments, clock())
+    except PaymentsError as refusal:
+        return Prepared(approval.digest, tuple(map(_line, approval.shown)), refusal.detail)
+    same = digest_of(approval.command, approval.subject, approval.arguments, shown) == approval.digest
+    return Prepared(approval.digest, tuple(shown), "" if same else _differences(approval.shown, shown))
+
+
+def _line(stored: Sequence[str]) -> Line:
+    return stored[0], stored[1]
 
 
 def approve(public_id: str, *, digest: str, note: str, actor: Actor, clock: Clock) -> Approval:

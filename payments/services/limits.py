@@ -100,6 +100,13 @@ def ask_limit(wanted: Wanted, *, reason: str, actor: Actor, now: datetime) -> Ap
     return ask_approval("change_limit", subject, arguments, reason=reason, actor=actor, now=now)
 
 
+def preview_limit(wanted: Wanted) -> Sequence[Line]:
+    """What a second person would be shown. Raises: InvalidInput naming the field. Writes nothing."""
+    _check(wanted)
+    arguments = {"per_item_minor": wanted.per_item_minor, "per_day_minor": wanted.per_day_minor}
+    return _lines(subject_of(wanted.action, wanted.currency, wanted.role), arguments)
+
+
 def subject_of(action: str, currency: str, role: str) -> str:
     """How an approval names a limit."""
     return f"{action}/{currency}/{role}"
@@ -170,6 +177,10 @@ def _check(wanted: Wanted) -> None:
 
 
 def _show(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
+    return _lines(subject, arguments)
+
+
+def _lines(subject: str, arguments: Arguments) -> list[Line]:
     wanted = _wanted(subject, arguments)
     _check(wanted)
     row = _row(wanted)

@@ -173,8 +173,9 @@ def _find(public_id: str, *, lock: bool = False) -> PaymentMethod:
     return method
 
 
-def _show_lift(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
-    method = _find(subject)
+def preview_lift(public_id: str) -> list[Line]:
+    """What a second person would be shown. Raises: NotFound, NotAllowedNow (not blocked). Writes nothing."""
+    method = _find(public_id)
     if method.blocked_at is None:
         raise NotAllowedNow(
             "This payment method is not blocked itself." if why_blocked(method) else "It is not blocked."
@@ -193,6 +194,10 @@ def _show_lift(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
     if twin is not None:
         lines.append(("Stays refused", f"the same card is blocked as {twin.public_id} too"))
     return lines
+
+
+def _show_lift(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
+    return preview_lift(subject)
 
 
 def _lift(
