@@ -217,9 +217,11 @@ def _collecting_refused(s: Snapshot, fact: Fact) -> Decision:
             operation_to=_ended_as(fact),
             keeps_alive=True,
         )
+    cancelled = s.cancel_requested and s.payment_state == S.PENDING and s.attempt_is_current
     return Decision(
         Verdict.APPLY,
         f"Nothing was taken: {_why(fact)}.",
+        payment_to=S.CANCELLED if cancelled else None,
         attempt_to=attempt_to if s.attempt_state == AttemptState.OPEN else None,
         operation_to=_ended_as(fact),
     )

@@ -38,7 +38,7 @@ MOVES: dict[type[models.Model], dict[str, str]] = {
     Operation: {
         "mark_sent": "planned",
         "mark_succeeded": "sent unknown failed declined",
-        "mark_declined": "sent unknown",
+        "mark_declined": "sent unknown succeeded",
         "mark_failed": "planned sent unknown",
         "mark_unknown": "sent",
     },
