@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from console.links import link_to
 from console.values import Amount, Banner, Chip, Link, QueueRow, Tone, WorkQueue
-from payments.models import InboundEvent, Incident, Payment, Review
+from payments.models import InboundEvent, Incident, Payment, Review, UnmappedCode
 from payments.queries.review_page import held_amount, kind_words
 from payments.states import EventState, PaymentState, ReviewState, Waits
 
@@ -29,7 +29,7 @@ _WAITS_FOR = {
     Waits.LOOK_UP: "The gateway has not said yet what became of it.",
 }
 _OF_RATIOS = (Incident.Kind.DECLINE_RATIO, Incident.Kind.DISPUTE_RATIO)
-_Row = TypeVar("_Row", Review, InboundEvent, Payment, Incident)
+_Row = TypeVar("_Row", Review, InboundEvent, Payment, Incident, UnmappedCode)
 
 
 def reviews_due(request: HttpRequest, now: datetime) -> WorkQueue | None:
@@ -105,6 +105,22 @@ def payments_waiting(request: HttpRequest, now: datetime) -> WorkQueue | None:
     )
 
 
+def codes_unmapped(request: HttpRequest, now: datetime) -> WorkQueue | None:
+    """Refusals nobody understands, the most frequent first; no heap at all while every code is known."""
+    if not _may_view(request, "unmappedcode"):
+        return None
+    codes, count = _capped(UnmappedCode.objects.filter(classified_at=None).order_by("-seen", "id"))
+    if not codes:
+        return None
+    return WorkQueue(
+        title="Decline codes nobody knows",
+        url=reverse("admin:payments_unmappedcode_changelist"),
+        rows=[_unmapped(code) for code in codes[:MOST_SHOWN]],
+        more=len(codes) > MOST_SHOWN,
+        count=count,
+    )
+
+
 def incident_banner(request: HttpRequest) -> Banner | None:
     """The oldest open incident, and how many more there are, above every page."""
     if not _may_view(request, "incident"):
@@ -177,6 +193,17 @@ def _event(event: InboundEvent) -> QueueRow:
         since=event.received_at,
         chip=Chip("poisoned", Tone.BAD, "error") if poisoned else Chip("parked", Tone.WARN, "pause_circle"),
         suggestion=f"{event.gateway_account.name} {event.event_type}".strip(),
+    )
+
+
+def _unmapped(code: UnmappedCode) -> QueueRow:
+    amounts = [Amount(minor, currency) for currency, minor in sorted(code.money.items())]
+    return QueueRow(
+        title=Link(f"{code.provider} {code.code}", reverse("admin:payments_unmappedcode_changelist")),
+        why=code.message or "The gateway gave no words.",
+        since=code.first_seen_at,
+        amount=amounts[0] if len(amounts) == 1 else None,
+        suggestion="Seen once" if code.seen == 1 else f"Seen {code.seen:,} times",
     )
 
 

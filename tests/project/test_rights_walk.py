@@ -18,7 +18,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from config.services import make_staff, sync_roles
 from ledger.models import Account, JournalEntry
-from payments.models import InboundEvent, Payment, Review
+from payments.models import InboundEvent, NetworkCeiling, Payment, Review, UnmappedCode
 from payments.services.inbox import Receipt, drain_inbox, store_event
 from tests.payments.admin import payment_scenes as scenes
 from tests.payments.inbox.deliveries import sale
@@ -47,6 +47,12 @@ PAGES: dict[str, frozenset[str]] = {
     "ledger_account_trial_balance": _SEES_BOOKS,
     "ledger_journalentry_changelist": _SEES_BOOKS,
     "ledger_journalentry_change": _SEES_BOOKS,
+    "payments_declinerule_changelist": _SEES_PAYMENTS,
+    "payments_declinerule_change": _SEES_PAYMENTS,
+    "payments_networkceiling_changelist": _SEES_PAYMENTS,
+    "payments_networkceiling_change": _SEES_PAYMENTS,
+    "payments_unmappedcode_changelist": _SEES_PAYMENTS,
+    "payments_unmappedcode_change": _SEES_PAYMENTS,
     "payments_gatewayaccount_changelist": _SEES_PAYMENTS,
     "payments_gatewayaccount_change": _SEES_PAYMENTS,
     "payments_inboundevent_changelist": _SEES_PAYMENTS,
@@ -68,6 +74,10 @@ COMMANDS: dict[str, frozenset[str]] = {
     "payments_payment_refund": _MONEY,
     "payments_payment_ask": _ASKING,
     "payments_gatewayaccount_edit": _KEEPING,
+    "payments_declinerule_edit": _MONEY,
+    "payments_networkceiling_edit": _MONEY,
+    "payments_networkceiling_add": _MONEY,
+    "payments_unmappedcode_classify": _MONEY,
     "payments_inboundevent_replay": _MONEY,
     "payments_review_decide_refund": _MONEY,
     "payments_review_decide_apply_here": _MONEY,
@@ -118,13 +128,17 @@ class World:
 
     def fill(self, route: str) -> str:
         """Put these rows into the address's place holders."""
-        model = next((part for part in ("review", "inboundevent", "gatewayaccount", "user", "journalentry", "account")
+        model = next((part for part in ("review", "inboundevent", "gatewayaccount", "user", "journalentry", "account",
+                      "declinerule", "networkceiling", "unmappedcode")
                       if f"/{part}/" in route), "payment")  # fmt: skip
         row = {
             "payment": self.held.public_id if "/capture/" in route or "/cancel/" in route else self.payment.public_id,
             "review": self.review.public_id,
             "inboundevent": self.event.public_id,
             "gatewayaccount": "nmi",
+            "declinerule": "nmi:202",
+            "networkceiling": str(NetworkCeiling.objects.values_list("pk", flat=True)[0]),
+            "unmappedcode": str(UnmappedCode.objects.values_list("pk", flat=True)[0]),
             "user": "operator",
             "journalentry": JournalEntry.objects.values_list("public_id", flat=True)[0],
             "account": str(Account.objects.values_list("pk", flat=True)[0]),
@@ -152,6 +166,8 @@ def world() -> World:
     delivery = sale(scenes.gateway_id(payment), payment.attempts.get().reference, amount="125.00", when=now)
     assert store_event("nmi", delivery.headers, delivery.body, now=now) == Receipt.STORED
     drain_inbox(lambda: now)
+    NetworkCeiling.objects.create(network="discover", declines=15, window_hours=720)
+    UnmappedCode.objects.create(provider="nmi", code="299", seen=1, first_seen_at=now, last_seen_at=now)
     for role in ROLES:
         make_staff(role, role, "pw")
     User.objects.create_user(BARE, is_staff=True)
@@ -269,6 +285,8 @@ DEEDS = (
     Deed("payment/{held}/cancel", "operator", {}),
     Deed("inboundevent/{event}/replay", "operator", {}),
     Deed("gatewayaccount/nmi/edit", "finance", {"priority": "5"}),
+    Deed("declinerule/nmi:202/edit", "operator", {"failure_class": "soft_decline", "reason": "paid on Fridays"}),
+    Deed("networkceiling/add", "finance", {"network": "amex", "declines": "5", "reason": "asked by the acquirer"}),
     Deed(
         "payment/create", "operator",
         {"reference": "typed", "amount": "10.00", "currency": "USD", "token": "tok_ok", "capture": "automatic"},

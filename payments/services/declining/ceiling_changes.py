@@ -8,10 +8,10 @@ from datetime import datetime
 from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotFound
 from payments.models import Approval, NetworkCeiling
 from payments.network_rules import network_of
+from payments.queries.decline_page import ceiling_words as most_words
 from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Arguments, Line
 from payments.services.approvals import ask_approval
-from payments.services.declining.ceilings import window_words
 from payments.services.declining.rules import EDIT
 
 NEW = "new"
@@ -71,9 +71,8 @@ def wanted_of(row: NetworkCeiling) -> CeilingWanted:
 def ceiling_words(ceiling: CeilingWanted) -> str:
     """A ceiling in one sentence."""
     row = NetworkCeiling(**asdict(ceiling))
-    of_what = "declines of the same amount" if row.same_amount else "declines"
     off = "" if row.enabled else ", switched off"
-    return f"{row.network or 'other cards'}: at most {row.declines} {of_what} {window_words(row)}{off}"
+    return f"{row.network or 'every other network'}: at most {most_words(row)}{off}"
 
 
 def _row(subject: str, *, lock: bool = False) -> NetworkCeiling | None:
@@ -86,14 +85,18 @@ def _row(subject: str, *, lock: bool = False) -> NetworkCeiling | None:
     return row
 
 
-def _show(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
-    row, wanted = _row(subject), CeilingWanted(**arguments)
+def preview_ceiling(row: NetworkCeiling | None, wanted: CeilingWanted) -> list[Line]:
+    """Now and then, in words; `row` None: a new one. Raises: InvalidInput naming the field, NotAllowedNow."""
     check_ceiling(row, wanted)
     return [
         ("Now", ceiling_words(wanted_of(row)) if row else "no such ceiling"),
         ("Then", ceiling_words(wanted)),
-        ("Version", str(row.version if row else 0)),
     ]
+
+
+def _show(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
+    row = _row(subject)
+    return [*preview_ceiling(row, CeilingWanted(**arguments)), ("Version", str(row.version if row else 0))]
 
 
 def _execute(

@@ -12,6 +12,7 @@ from django.conf import settings
 from ledger.money import Money
 from payments.models import NetworkCeiling, Operation, PaymentMethod
 from payments.network_rules import BAR, MASTERCARD, VISA, advise, network_of
+from payments.queries.decline_page import window_words
 from payments.states import COLLECTING, FailureClass, OperationState
 
 _30_DAYS = 30 * 24
@@ -117,14 +118,6 @@ def _over(ceiling: NetworkCeiling, declines: Sequence[_Decline], money: Money, n
         f"The card was declined {len(counted)} times{of_what} {window_words(ceiling)}. {network} allows no more than "
         f"{ceiling.declines}."
     )
-
-
-def window_words(ceiling: NetworkCeiling) -> str:
-    """The window of a ceiling as people say it."""
-    if ceiling.calendar_day:
-        return "this business day"
-    days, hours = divmod(ceiling.window_hours, 24)
-    return f"within {ceiling.window_hours} hours" if hours or not days else f"within {days} days"
 
 
 def _day_start(now: datetime) -> datetime:

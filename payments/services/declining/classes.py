@@ -15,7 +15,7 @@ from payments.network_rules import advise, applied
 from payments.states import Certainty, FailureClass
 
 _MEANS_SOMETHING = frozenset({Certainty.REFUSED, Certainty.NOT_SENT})
-_TELLS_CODES = frozenset({FactKind.DECLINED, FactKind.NOT_SENT, FactKind.UNKNOWN})
+_TELLS_CODES = frozenset({FactKind.DECLINED, FactKind.NOT_SENT})
 
 
 def classified(fact: Fact, provider: str, brand: str = "") -> Fact:
@@ -27,7 +27,7 @@ def classified(fact: Fact, provider: str, brand: str = "") -> Fact:
     if fact.failure_class is None or fact.kind == FactKind.DUPLICATE or fact.certainty not in _MEANS_SOMETHING:
         return fact
     rule = _rule(provider, fact.code)
-    failure_class, wait = fact.failure_class, fact.retry_after_seconds
+    failure_class, wait = fact.failure_class, _wait_told(fact, provider)
     if rule is not None:
         failure_class = FailureClass(rule.failure_class)
         wait = rule.retry_after_seconds if rule.retry_after_seconds is not None else wait
@@ -37,6 +37,14 @@ def classified(fact: Fact, provider: str, brand: str = "") -> Fact:
         if told.retry_after is not None:
             wait = max(wait or 0, int(told.retry_after.total_seconds()))
     return replace(fact, failure_class=failure_class, retry_after_seconds=wait)
+
+
+def _wait_told(fact: Fact, provider: str) -> int | None:
+    """What the fact says, else the sheet: a look-up or webhook may tell the code and leave the wait to the reader."""
+    if fact.retry_after_seconds is not None:
+        return fact.retry_after_seconds
+    meaning = get_adapter(provider).codes.get(fact.code)
+    return meaning.retry_after_seconds if meaning else None
 
 
 def advice_for(operation: Operation, provider: str) -> Advice:
@@ -70,8 +78,8 @@ def _rule(provider: str, code: str) -> DeclineRule | None:
 def note_unmapped(operation: Operation, fact: Fact, now: datetime) -> None:
     """Count a refusal whose code neither the sheet nor a rule knows, with its money and this operation as the sample.
 
-    Call it last in the fact's transaction: it locks one row of the code. A code that the same operation has told before
-    (an answer, then the look-up) is not counted again. Writes: UnmappedCode.
+    Call it last in the fact's transaction: it locks one row of the code. Unknown outcomes are not counted before a look-up
+    has proven the refusal, and one operation not twice in a row. Writes: UnmappedCode.
     """
     provider = operation.gateway_account.provider
     if not fact.code or fact.kind not in _TELLS_CODES or fact.code in get_adapter(provider).codes:

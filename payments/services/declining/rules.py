@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from payments.declines import NO_CHOICE, NextStep, steps_to_choose
+from payments.declines import NO_CHOICE, NextStep, steps_to_choose, with_choice
 from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotFound
 from payments.models import Approval, DeclineRule, DeclineRuleChange, UnmappedCode
 from payments.services.actors import Actor
@@ -144,6 +144,14 @@ def lines_of(row: CodeRow, wanted: Wanted) -> list[Line]:
         ("Not tried again within", _wait_words(before), _wait_words(after)),
     )
     return [(label, f"{old} → {new}") for label, old, new in pairs if old != new]
+
+
+def preview_rule(row: CodeRow, wanted: Wanted) -> tuple[list[Line], CodeRow]:
+    """What would change, and the code as it would be then. Raises: InvalidInput naming the field, NotAllowedNow."""
+    check(row, wanted)
+    failure_class = FailureClass(wanted.failure_class or row.sheet_class or FailureClass.UNKNOWN)
+    advice = with_choice(failure_class, step=wanted.next_step, wording=wanted.payer_wording)
+    return lines_of(row, wanted), replace(row, failure_class=failure_class, advice=advice)
 
 
 def _class_words(row: CodeRow, name: str) -> str:
