@@ -12,6 +12,7 @@ from simulator.faults import FaultBoard
 from simulator.gateway import Gateway, World
 from simulator.messages import Answer, Request
 from simulator.nmi.gateway import NmiGateway
+from simulator.stripe.gateway import StripeGateway
 from simulator.transport import html_page
 from simulator.webhooks import RetryPlan, WebhookSender
 
@@ -44,7 +45,12 @@ def build_application(settings: Settings) -> Callable[[Request], Answer]:
         settings.environment.get("GATEWAY_CONVESIOPAY_SECRET") or "demo-convesiopay-secret",
         settings.environment.get("GATEWAY_CONVESIOPAY_WEBHOOK_SECRET") or DEMO_HMAC_KEY,
     )
-    gateways: dict[str, Gateway] = {nmi.name: nmi, convesiopay.name: convesiopay}
+    stripe = StripeGateway(
+        world,
+        settings.environment.get("GATEWAY_STRIPE_SECRET_KEY") or "sk_test_demo",
+        settings.environment.get("GATEWAY_STRIPE_WEBHOOK_SECRET") or "whsec_demo",
+    )
+    gateways: dict[str, Gateway] = {nmi.name: nmi, convesiopay.name: convesiopay, stripe.name: stripe}
     if settings.settle_every:
         _settle_again_and_again(Agenda(clock, name="settlement"), gateways, settings.settle_every)
     control = Control(world, gateways)

@@ -1,0 +1,1 @@
+"""What would Stripe answer? Its API v1, webhooks, payouts, disputes and dashboard; knows no other gateway."""

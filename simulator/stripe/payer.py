@@ -1,0 +1,65 @@
+"""What does the payer see and do at their bank? The page of the 3-D Secure question, and what an answer brings about."""
+
+from __future__ import annotations
+
+import html
+from urllib.parse import urlencode
+
+from simulator.messages import Answer
+from simulator.stripe.charging import attempt, fail_authentication
+from simulator.stripe.codes import Refusal
+from simulator.stripe.desk import Desk
+from simulator.stripe.errors import ApiError
+from simulator.stripe.store import Json
+
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Confirm your payment</title></head>
+<body style="font-family: sans-serif; max-width: 30rem; margin: 3rem auto">
+<h1>Simulated bank</h1>
+<p>Confirm a payment of <strong>{amount}</strong> (minor units) <strong>{currency}</strong>?</p>
+<form method="post"><button name="answer" value="approve">Approve</button>
+<button name="answer" value="fail">Fail</button></form>
+</body></html>
+"""
+_OVER = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Nothing to confirm</title></head>
+<body style="font-family: sans-serif; max-width: 30rem; margin: 3rem auto">
+<h1>Simulated bank</h1><p>There is nothing to confirm: the payment is {status}.</p></body></html>
+"""
+
+
+def approve(desk: Desk, intent: Json) -> Json:
+    """The payer proved who they are: the card is asked now, and may still decline."""
+    try:
+        return attempt(desk, intent, desk.twist.refusal or _refusal(desk, intent), authenticated=True)
+    except ApiError:
+        return desk.store.known(intent["id"])
+
+
+def fail(desk: Desk, intent: Json) -> Json:
+    return fail_authentication(desk, intent)
+
+
+def page(intent: Json) -> Answer:
+    """The question, or that there is none any more."""
+    if intent["status"] != "requires_action":
+        return Answer(_OVER.format(status=html.escape(intent["status"])).encode(), 409)
+    text = _PAGE.format(amount=intent["amount"], currency=html.escape(intent["currency"].upper()))
+    return Answer(text.encode())
+
+
+def way_back(asked: Json, intent: Json) -> Answer:
+    """To the merchant's return_url as it stood when the payer was asked; without one, a page that says so."""
+    redirect = (asked["next_action"] or {}).get("redirect_to_url")
+    if redirect is None:
+        return Answer(_OVER.format(status=html.escape(intent["status"])).encode())
+    fields = {
+        "payment_intent": intent["id"],
+        "payment_intent_client_secret": intent["client_secret"],
+        "redirect_status": "succeeded" if intent["status"] in ("succeeded", "requires_capture") else "failed",
+    }
+    url = redirect["return_url"]
+    joint = "&" if "?" in url else "?"
+    return Answer(status=303, headers={"Location": f"{url}{joint}{urlencode(fields)}"})
+
+
+def _refusal(desk: Desk, intent: Json) -> Refusal | None:
+    return desk.store.cards[intent["payment_method"]].refusal
