@@ -10,8 +10,8 @@ from typing import Any
 
 from ledger.money import Money
 from payments.facts import Fact
-from payments.gateways.base import Command, LookUpQuestion, WireAnswer
-from payments.gateways.registry import ADAPTERS
+from payments.gateways.base import Command, LookUpQuestion, WireAnswer, WireRequest
+from payments.gateways.registry import ADAPTERS, get_adapter
 from payments.states import COLLECTING, OperationKind
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "gateways"
@@ -35,6 +35,7 @@ def command(kind: OperationKind) -> Command:
         money=_MONEY,
         credential=CREDENTIAL if collecting else "",
         gateway_id="" if collecting else TRANSACTION,
+        handle="" if collecting else TRANSACTION,
         payment_id="pay_1",
         description="Order 17",
         payer_email="payer@example.com",
@@ -47,7 +48,7 @@ def question(kind: OperationKind) -> LookUpQuestion:
     asked = LookUpQuestion(kind=kind, reference=REFUND if refund else ATTEMPT, money=_MONEY, sent_at=SENT_AT)
     if kind in COLLECTING:
         return asked
-    return replace(asked, gateway_id=TRANSACTION, money=_REFUND_MONEY if refund else _MONEY)
+    return replace(asked, gateway_id=TRANSACTION, handle=TRANSACTION, money=_REFUND_MONEY if refund else _MONEY)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,35 @@ def cases(file: str) -> list[Case]:
     ]
 
 
+class Line:
+    """Stands where the HTTP client stands: keeps what would leave, and answers nothing of worth."""
+
+    def __init__(self) -> None:
+        self.sent: list[WireRequest] = []
+
+    def __call__(self, request: WireRequest) -> WireAnswer:
+        self.sent.append(request)
+        return WireAnswer(200, "text/plain", b"")
+
+
+def spoken(provider: str, wire: WireRequest) -> WireRequest:
+    """What would leave this machine for a request, the account's credentials in place."""
+    adapter, line = get_adapter(provider), Line()
+    credentials = dict.fromkeys(adapter.credential_fields, SECRET) | {"BASE_URL": "http://127.0.0.1:9/gateway"}
+    try:
+        adapter.speak(wire, credentials, line)
+    except Exception:  # noqa: BLE001 - an SDK may choke on the empty answer; what was sent is what counts
+        assert line.sent
+    (sent,) = line.sent
+    return sent
+
+
+def written(wire: WireRequest) -> str:
+    """Everything of a request that travels."""
+    body = [*wire.form.items(), *(wire.json or {}).items(), wire.content]
+    return f"{wire.method} {wire.path} {dict(wire.headers)} {body}"
+
+
 def told(fact: Fact, expected: dict[str, Any]) -> dict[str, Any]:
     """What the fact says of just those fields that the payload's row names."""
     said: dict[str, Any] = {
@@ -104,6 +134,9 @@ def told(fact: Fact, expected: dict[str, Any]) -> dict[str, Any]:
         "hold_until": fact.hold_until.isoformat() if fact.hold_until else None,
         "evidence": {name: fact.evidence.get(name) for name in expected.get("evidence", {})},
     }
-    plain = ("gateway_id", "reference", "original_gateway_id", "code", "message", "batch_id", "test_mode")
+    plain = (
+        "gateway_id", "handle", "reference", "original_gateway_id", "code", "message", "batch_id", "test_mode",
+        "network_code", "network_advice", "gateway_advice", "retry_after_seconds", "alive", "action_url",
+    )  # fmt: skip
     said |= {name: getattr(fact, name) for name in plain}
     return {name: said[name] for name in expected}

@@ -17,7 +17,19 @@ from payments.gateways.nmi import Nmi
 from payments.gateways.nmi.codes import NOT_PENDING_SETTLEMENT
 from payments.gateways.nmi.values import looks_like_card, mask, moment_of, stamp_of
 from payments.states import OperationKind
-from tests.payments.gateways.payloads import AT, ATTEMPT, CREDENTIAL, REFUND, SENT_AT, TRANSACTION, command, question
+from tests.payments.gateways.payloads import (
+    AT,
+    ATTEMPT,
+    CREDENTIAL,
+    REFUND,
+    SECRET,
+    SENT_AT,
+    TRANSACTION,
+    Line,
+    command,
+    question,
+    spoken,
+)
 
 nmi = Nmi()
 
@@ -64,7 +76,7 @@ class TestForms:
             "orderid": REFUND,
         }
 
-    @pytest.mark.parametrize("kind", list(OperationKind))
+    @pytest.mark.parametrize("kind", sorted(nmi.capabilities.operations))
     def test_leave_the_account_s_duplicate_window_alone(self, kind: OperationKind) -> None:
         assert "dup_seconds" not in form(command(kind))
 
@@ -79,9 +91,11 @@ class TestForms:
     def test_security_key_is_put_in_last_and_must_exist(self) -> None:
         plain = nmi.request(command(OperationKind.VOID))
 
-        assert nmi.with_secrets(plain, {"SECURITY_KEY": "k"}).form == {**plain.form, "security_key": "k"}
+        assert spoken("nmi", plain).form == {**plain.form, "security_key": SECRET}
+        line = Line()
         with pytest.raises(KeyError):
-            nmi.with_secrets(plain, {})
+            nmi.speak(plain, {}, line)
+        assert line.sent == []
 
     @pytest.mark.parametrize("currency", ["JPY", "KWD", "BTC"])
     def test_currencies_without_two_decimals_are_refused_by_name(self, currency: str) -> None:

@@ -61,8 +61,11 @@ class Gateway:
 
     def send(self, request: WireRequest, seconds: float = 10) -> WireAnswer:
         until = now() + timedelta(seconds=seconds)
-        sealed = nmi.with_secrets(request, {"SECURITY_KEY": self.key})
-        return http.send(sealed, base_url=self.process.nmi_url, send_before=until, done_before=until, clock=now)
+
+        def send(sealed: WireRequest) -> WireAnswer:
+            return http.send(sealed, base_url=self.process.nmi_url, send_before=until, done_before=until, clock=now)
+
+        return nmi.speak(request, {"SECURITY_KEY": self.key}, send)
 
     def call(self, command: Command, seconds: float = 10) -> Fact:
         assert nmi.refuses(command) == ""
