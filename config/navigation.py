@@ -28,6 +28,7 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Payment methods", "credit_card", "payments.paymentmethod"),
             Entry("Reviews", "rule", "payments.review"),
             Entry("Approvals", "how_to_reg", "payments.approval"),
+            Entry("Disputes", "gavel", "payments.dispute"),
             Entry("Inbox", "inbox", "payments.inboundevent"),
             Entry("Unmapped codes", "help_center", "payments.unmappedcode"),
         ),

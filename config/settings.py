@@ -232,6 +232,7 @@ CONSOLE_LINKS = {
     "apr_": "admin:payments_approval_change",
     "pm_": "admin:payments_paymentmethod_change",
     "evt_": "admin:payments_inboundevent_change",
+    "dsp_": "admin:payments_dispute_change",
     "je_": "admin:ledger_journalentry_change",
 }  # prefix of a public id -> the page it opens; apps may so link what they do not know
 CONSOLE_BANNERS: list[str] = [
@@ -242,6 +243,7 @@ CONSOLE_BANNERS: list[str] = [
 CONSOLE_QUEUES: list[str] = [
     "payments.queries.queues.reviews_due",
     "payments.admin.approval.approvals_waiting",
+    "payments.queries.dispute_page.disputes_open",
     "payments.queries.queues.incidents_open",
     "payments.queries.queues.events_stuck",
     "payments.queries.queues.payments_waiting",

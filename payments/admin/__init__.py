@@ -3,6 +3,7 @@
 from payments.admin import (
     approval,
     decline_code,
+    dispute,
     gateway_account,
     inbox,
     limit,
@@ -16,6 +17,7 @@ from payments.admin import (
 __all__ = [
     "approval",
     "decline_code",
+    "dispute",
     "gateway_account",
     "inbox",
     "limit",

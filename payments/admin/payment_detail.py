@@ -25,8 +25,12 @@ from payments.admin.payment_chips import (
     review_chip,
 )
 from payments.admin.payment_commands import page_url, shown
-from payments.models import LookUp, Movement, Operation, Payer, Payment, Refund, Review
+from payments.models import Dispute, LookUp, Movement, Operation, Payer, Payment, Refund, Review
+from payments.queries.dispute_page import dispute_chip, dispute_url, fees_of, reason_words, settlement_text
+from payments.queries.disputes import standing_in
+from payments.queries.method_page import payment_hint
 from payments.queries.page import AttemptView, CallView, MoneyStrip, PaymentPage
+from payments.queries.route_words import route_words
 from payments.queries.timeline import Line, Run
 from payments.states import MovementKind, ReviewState
 
@@ -68,6 +72,7 @@ def context_of(page: PaymentPage, *, sees_books: bool) -> dict[str, Any]:
         "movements": _movements(page, links),
         "refunds": [_refund(refund) for refund in page.refunds],
         "reviews": [_review(review) for review in page.reviews],
+        "disputes": _disputes(page),
         "entries": [_entry(entry, links) for entry in page.entries] if sees_books else [],
         "runs": [_run(run, page, links) for run in page.timeline],
         "siblings": [
@@ -90,6 +95,8 @@ def _cells(money: MoneyStrip) -> list[Cell]:
     cells += [Cell("Under review", shown(held), "booked, not counted", "bad") for held in money.under_review]
     if not money.under_review:
         cells.append(Cell("Under review", Amount(0, money.asked.currency), tone="zero"))
+    if not money.withheld.is_zero:
+        cells.append(Cell("Disputed", shown(money.withheld), "in doubt or charged back", "bad"))
     return [*cells, Cell("Refundable", shown(money.refundable), "", _tone(money.refundable, "quiet"))]
 
 
@@ -120,7 +127,11 @@ def _head_facts(payment: Payment) -> list[KeyValue]:
     payer, method = payment.payer, payment.method
     lines = [
         KeyValue("Payer", masked_payer(payer) or None, _payer_hint(payer)),
-        KeyValue("Method", str(method)),
+        KeyValue(
+            "Method",
+            Link(str(method), address("payments_paymentmethod_change", method.public_id)),
+            payment_hint(payment),
+        ),
         KeyValue("Capture", payment.capture_mode),
         KeyValue("Created", payment.created_at, _made_by(payment)),
         KeyValue("Last fact", payment.updated_at),
@@ -181,6 +192,7 @@ def _attempt(view: AttemptView) -> dict[str, Any]:
         "is_current": view.is_current,
         "chip": attempt_chip(attempt),
         "gateway": attempt.gateway_account.name,
+        "way": route_words(attempt.route),
         "calls": [_call(call) for call in reversed(view.calls)],
     }
 
@@ -253,7 +265,12 @@ def _look_up(look_up: LookUp) -> list[Shown]:
 
 def _movements(page: PaymentPage, links: dict[str, str]) -> dict[str, Any]:
     columns = ("Movement", "Amount", "At the gateway", "We knew", "Transaction", "Settled", "Booked by")
-    return {"columns": columns, "rows": [_movement(movement, page, links) for movement in page.movements]}
+    worth = [settlement_text(movement) for movement in page.movements]
+    rows = [_movement(movement, page, links) for movement in page.movements]
+    if not any(worth):
+        return {"columns": columns, "rows": rows}
+    told = [[*row[:2], text or None, *row[2:]] for row, text in zip(rows, worth, strict=True)]
+    return {"columns": (*columns[:2], "Settlement money", *columns[2:]), "rows": told}
 
 
 def _movement(movement: Movement, page: PaymentPage, links: dict[str, str]) -> list[Shown]:
@@ -273,7 +290,7 @@ def _settled(movement: Movement) -> Shown:
         return f"batch {movement.batch_id}" if movement.batch_id else "yes"
     if movement.kind == MovementKind.AUTHORISATION:
         return "released" if movement.released_at else "held"
-    return "not yet" if movement.kind != MovementKind.VOID else None
+    return "not yet" if movement.kind in {MovementKind.CAPTURE, MovementKind.REFUND} else None
 
 
 def _refund(refund: Refund) -> dict[str, Any]:
@@ -296,6 +313,21 @@ def _review(review: Review) -> dict[str, Any]:
         "decided_by": review.decided_by.get_username() if review.decided_by else "",
         "decision": plain(review.decision),
     }
+
+
+def _disputes(page: PaymentPage) -> dict[str, Any]:
+    columns = ("Dispute", "State", "Disputed", "Evidence due", "Taken and not back", "Fee", "Opened")
+    return {"columns": columns, "rows": [_dispute(dispute, page) for dispute in page.disputes]}
+
+
+def _dispute(dispute: Dispute, page: PaymentPage) -> list[Shown]:
+    own = [m for m in page.movements if m.dispute_id == dispute.pk]
+    standing = standing_in(own)
+    fees = ", ".join(str(fee) for fee in fees_of(own))
+    return [
+        Link(reason_words(dispute).capitalize(), dispute_url(dispute)), dispute_chip(dispute), shown(dispute.money),
+        dispute.evidence_due_at, shown(standing) if standing else None, fees or None, dispute.opened_at,
+    ]  # fmt: skip
 
 
 def _entry(entry: EntryView, links: dict[str, str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from console.moments import distance_in_words
 from payments.models import Operation, Review, Transition
 from payments.queries.explanation_waiting import CALL_WORDS, Waiting, waitings
 from payments.queries.page_rows import PaymentRows
-from payments.states import PAID_STATES, FailureClass, OperationKind, OperationState, PaymentState, Source
+from payments.states import PAID_STATES, DisputeState, FailureClass, OperationKind, OperationState, PaymentState, Source
 
 _MOST_REASONS = 3
 _PAID = PAID_STATES | {PaymentState.PARTIALLY_PAID, PaymentState.REFUNDED}
@@ -64,9 +64,19 @@ def _now(rows: PaymentRows, now: datetime) -> list[str]:
         for money in rows.under_review
         if money.is_positive
     ]
+    sentences += [_DISPUTED[DisputeState(d.state)].format(money=d.money) for d in rows.disputes if d.state in _DISPUTED]
     if not rows.on_its_way_back.is_zero:
         sentences.append(f"{rows.on_its_way_back} is on its way back to the payer.")
     return sentences
+
+
+_DISPUTED = {
+    DisputeState.INQUIRY: "The payer's bank asks about {money}; no money has moved.",
+    DisputeState.CHARGEBACK: "The payer disputes {money}: it is taken back until that is decided.",
+    DisputeState.UNDER_REVIEW: "A dispute over {money} is with the issuer; until that is decided the money is a claim.",
+    DisputeState.PRE_ARBITRATION: "A dispute over {money} is argued about again.",
+    DisputeState.LOST: "A dispute over {money} was lost.",
+}
 
 
 def _late(rows: PaymentRows) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ledger.money import Money
 from ledger.queries import EntryView
-from payments.models import Attempt, LookUp, Movement, Operation, Payment, Refund, Review
+from payments.models import Attempt, Dispute, LookUp, Movement, Operation, Payment, Refund, Review
 from payments.queries.explanation import Explanation, explain
 from payments.queries.explanation_waiting import absence_earliest
 from payments.queries.page_rows import PaymentRows, page_version, read_payment
@@ -45,6 +45,7 @@ class MoneyStrip:
     captured: Money
     refunded: Money
     refundable: Money
+    withheld: Money
     on_its_way_back: Money
     under_review: tuple[Money, ...]
 
@@ -64,6 +65,7 @@ class PaymentPage:
     movements: tuple[Movement, ...]
     refunds: tuple[Refund, ...]
     reviews: tuple[Review, ...]
+    disputes: tuple[Dispute, ...]
     entries: tuple[EntryView, ...]
     siblings: tuple[Payment, ...]
 
@@ -90,6 +92,7 @@ def build_page(rows: PaymentRows, *, version: str, rights: Collection[str], now:
             captured=rows.captured,
             refunded=rows.refunded,
             refundable=rows.refundable,
+            withheld=rows.withheld,
             on_its_way_back=rows.on_its_way_back,
             under_review=tuple(rows.under_review),
         ),
@@ -101,6 +104,7 @@ def build_page(rows: PaymentRows, *, version: str, rights: Collection[str], now:
         movements=tuple(rows.movements),
         refunds=tuple(rows.refunds),
         reviews=tuple(rows.reviews),
+        disputes=tuple(rows.disputes),
         entries=tuple(rows.entries),
         siblings=tuple(rows.siblings),
     )

@@ -8,10 +8,10 @@ import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django_fsm import TransitionNotAllowed, can_proceed
 
-from payments.models import Attempt, Movement, Operation, Payment, Refund, Review, Transition
+from payments.models import Attempt, Dispute, Movement, Operation, Payment, Refund, Review, Transition
 from payments.services.actors import SYSTEM
 from payments.services.commands import cancel_payment
-from payments.states import AttemptState, OperationState, PaymentState, RefundState, ReviewState
+from payments.states import AttemptState, DisputeState, OperationState, PaymentState, RefundState, ReviewState
 from tests.payments.factories import Clock, new_payment, nmi_account
 
 # move -> the states it is allowed from
@@ -26,6 +26,8 @@ MOVES: dict[type[models.Model], dict[str, str]] = {
         "mark_cancelled": "initiated validated pending authorised",
         "mark_expired": "validated pending authorised",
         "mark_refunded": "captured settled reconciled partially_paid",
+        "mark_charged_back": "captured settled reconciled",
+        "mark_reopened": "charged_back",
     },
     Attempt: {
         "mark_authorised": "open failed declined",
@@ -49,6 +51,15 @@ MOVES: dict[type[models.Model], dict[str, str]] = {
         "mark_succeeded": "requested approved waiting sent unknown failed",
         "mark_failed": "approved waiting sent unknown",
         "mark_unknown": "sent",
+        "mark_returned": "succeeded",
+    },
+    Dispute: {
+        "mark_chargeback": "inquiry under_review pre_arbitration closed",
+        "mark_under_review": "inquiry chargeback pre_arbitration closed",
+        "mark_pre_arbitration": "inquiry chargeback under_review lost won closed",
+        "mark_won": "inquiry chargeback under_review pre_arbitration lost closed",
+        "mark_lost": "inquiry chargeback under_review pre_arbitration won closed",
+        "mark_closed": "inquiry chargeback under_review pre_arbitration won lost",
     },
     Review: {"mark_decided": "open", "mark_settled": "open"},
 }
@@ -57,6 +68,7 @@ STATES: dict[type[models.Model], type[StrEnum]] = {
     Attempt: AttemptState,
     Operation: OperationState,
     Refund: RefundState,
+    Dispute: DisputeState,
     Review: ReviewState,
 }
 ALL = [(model, state, move) for model, moves in MOVES.items() for state in STATES[model] for move in moves]
