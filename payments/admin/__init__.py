@@ -11,6 +11,8 @@ from payments.admin import (
     payment,
     payment_method,
     review,
+    route,
+    switch,
     unmapped_code,
 )
 
@@ -25,5 +27,7 @@ __all__ = [
     "payment",
     "payment_method",
     "review",
+    "route",
+    "switch",
     "unmapped_code",
 ]

@@ -23,11 +23,14 @@ from console.ordered import OrderedChangeList
 from console.rights import holds_right
 from console.values import Chip, KeyValue, Link, Outcome, Preview, Shown, Step, Tone
 from payments import errors
+from payments.admin.pausing import pause_page, resume_page
 from payments.models import GatewayAccount
 from payments.queries import account_page as pages
+from payments.queries.health_page import CALL_COLUMNS, EVENT_COLUMNS, health_chips
 from payments.queries.review_page import roles_that_may
 from payments.services import accounts
 from payments.services.actors import Actor
+from payments.services.switches import RIGHT
 
 EDIT = "payments.edit_gateway_account"
 _SWITCHES = ("enabled", "shared")
@@ -45,19 +48,18 @@ class AccountForm(forms.Form):
             limits = GatewayAccount._meta.get_field(name).validators  # type: ignore[union-attr]  # noqa: SLF001 - Django's documented interface
             known = self.fields[name].validators
             known.extend(limit for limit in limits if limit not in known)
-        for name in pages.CLOCKS:
-            unit = "seconds" if name.endswith("_seconds") else "times"
-            self.fields[name].label = f"{pages.clock_label(name)} ({unit})"
+            unit = pages.setting_unit(name)
+            self.fields[name].label = f"{pages.setting_label(name)} ({unit})" if unit else pages.setting_label(name)
 
 
 @admin.register(GatewayAccount)
 class GatewayAccountAdmin(LockedAdmin):
-    """Accounts in the order they are asked."""
+    """Accounts; in which order they are asked stands in the routes."""
 
-    list_display = ("account", "switches", "priority", "provider", "last_event", "trouble")
+    list_display = ("account", "switches", "condition", "provider", "last_event", "trouble")
     address_field = "slug"
     list_title = "Gateway accounts"
-    list_intro = "In the order they are asked. Credentials come from the environment and are never shown."
+    list_intro = "Who is asked first stands in the routes. Credentials come from the environment and are never shown."
     empty_title = "No gateway account yet"
     empty_advice = "Make one with: manage.py prepare --demo, or ask whoever runs the system."
     detail_template = "admin/payments/gatewayaccount/detail.html"
@@ -66,12 +68,12 @@ class GatewayAccountAdmin(LockedAdmin):
         return OrderedChangeList.by("priority", "slug")
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Give each row its open trouble: one query for the rows of this page."""
+        """Give each row its open trouble and its health: two queries for the rows of this page."""
         found = super().get_changelist_instance(request)
         rows = list(found.result_list)
-        known = pages.open_incidents_of(rows)
+        known, chips = pages.open_incidents_of(rows), health_chips(rows)
         for row in rows:
-            row.trouble_words = known.get(row.pk, "")
+            row.trouble_words, row.health_chips = known.get(row.pk, ""), chips[row.pk]
         return found
 
     @admin.display(description="Account")
@@ -81,6 +83,10 @@ class GatewayAccountAdmin(LockedAdmin):
     @admin.display(description="Switches")
     def switches(self, account: GatewayAccount) -> SafeString:
         return format_html_join(" ", "{}", ((display.chip(chip),) for chip in pages.switches(account)))
+
+    @admin.display(description="Health")
+    def condition(self, account: Any) -> SafeString:
+        return format_html_join(" ", "{}", ((display.chip(chip),) for chip in account.health_chips))
 
     @admin.display(description="Last event")
     def last_event(self, account: Any) -> SafeString:
@@ -106,8 +112,18 @@ class GatewayAccountAdmin(LockedAdmin):
             "assumptions": told.assumptions,
             "incident_columns": pages.INCIDENT_COLUMNS,
             "operation_columns": pages.OPERATION_COLUMNS,
-            "steps_to_take": [Step("Edit switches and clocks", self.command_url("edit", obj), could)],
+            "call_columns": CALL_COLUMNS,
+            "event_columns": EVENT_COLUMNS,
+            "steps_to_take": [
+                self._pausing(request, obj),
+                Step("Edit switches and clocks", self.command_url("edit", obj), could, primary=True),
+            ],
         }
+
+    def _pausing(self, request: HttpRequest, account: GatewayAccount) -> Step:
+        could = "" if holds_right(request.user, RIGHT) else f"{roles_that_may('throw_switch')} could"
+        name = "pause" if account.paused_at is None else "resume"
+        return Step(name.capitalize(), self.command_url(name, account), could)
 
     def commands(self) -> Sequence[Command]:
         page = CommandPage(
@@ -125,7 +141,11 @@ class GatewayAccountAdmin(LockedAdmin):
             return_to=self.url_of,
             initial=_as_it_is,
         )
-        return [Command("edit", EDIT, page=page)]
+        return [
+            Command("edit", EDIT, page=page),
+            Command("pause", RIGHT, page=pause_page(self.url_of)),
+            Command("resume", RIGHT, page=resume_page(self.url_of)),
+        ]
 
     def _edit(self, call: CommandCall) -> Outcome:
         changes = {name: call.answers[name] for name in accounts.EDITABLE}
@@ -148,7 +168,8 @@ def _preview(call: CommandCall) -> Preview:
     if not changed:
         raise errors.NotAllowedNow("Nothing is changed yet.")
     rows: list[Sequence[Shown]] = [
-        (_label(name), _words(name, getattr(account, name)), _words(name, call.answers[name])) for name in changed
+        (pages.setting_label(name), _words(name, getattr(account, name)), _words(name, call.answers[name]))
+        for name in changed
     ]
     return Preview(
         f"{len(changed)} of its settings change.",
@@ -166,14 +187,10 @@ def _warnings(account: GatewayAccount, answers: dict[str, Any]) -> list[str]:
     return [f"These credentials are missing in the environment: {', '.join(missing)}."] if missing else []
 
 
-def _label(name: str) -> str:
-    return pages.clock_label(name) if name in pages.CLOCKS else name.capitalize()
-
-
 def _words(name: str, value: Any) -> str:
     if name in _SWITCHES:
         return "yes" if value else "no"
-    return pages.clock_words(name, value) if name in pages.CLOCKS else str(value)
+    return pages.clock_words(name, value)
 
 
 def _set_up(account: GatewayAccount, request: HttpRequest) -> list[KeyValue]:
@@ -182,7 +199,6 @@ def _set_up(account: GatewayAccount, request: HttpRequest) -> list[KeyValue]:
     return [
         KeyValue("Provider", account.provider),
         KeyValue("Webhook address", Link(address, "", code=True), "Enter it in the gateway's own dashboard."),
-        KeyValue("Priority", account.priority, "Lower is asked first."),
         KeyValue("Currencies", currencies),
         KeyValue("Edits", account.version),
     ]

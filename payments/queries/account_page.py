@@ -12,6 +12,7 @@ from django.urls import reverse
 from console.links import link_to
 from console.values import Chip, KeyValue, Link, Shown, Tone
 from payments.models import GatewayAccount, Incident, Operation
+from payments.queries.health_page import HealthPage, health_page
 from payments.queries.queues import MOST_COUNTED, capped
 from payments.states import OperationState
 
@@ -34,6 +35,14 @@ _LABELS = {
     "orphan_seconds": "Money of nobody after",
     "settlement_wait_seconds": "A refund waits for its batch at most",
 }
+_STEERING = {
+    "breaker_failures": ("Breaker opens after", "calls without an answer in a row"),
+    "breaker_seconds": ("Open breaker: asked again after", "seconds"),
+    "max_in_flight": ("Calls at once", "0: no cap"),
+    "max_per_second": ("Calls a second", "0: no cap"),
+    "decline_alarm_percent": ("Declines are red above", "percent"),
+    "dispute_alarm_percent": ("Disputes are red above", "percent"),
+}
 OPERATION_COLUMNS = ("Operation", "Payment", "Call", "Sent", "Answered look-ups", "Unanswered", "Asked again")
 INCIDENT_COLUMNS = ("Trouble", "State", "Since", "Last seen", "Times", "Detail")
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
@@ -53,6 +62,7 @@ class AccountPage:
     switches: tuple[Chip, ...]
     clocks: tuple[KeyValue, ...]
     health: tuple[KeyValue, ...]
+    steering: HealthPage
     incidents: tuple[tuple[Shown, ...], ...]
     unanswered: tuple[tuple[Shown, ...], ...]
 
@@ -71,6 +81,20 @@ def clock_label(name: str) -> str:
     return _LABELS[name]
 
 
+def setting_label(name: str) -> str:
+    """What any setting of an account is called on forms and in previews."""
+    if name in _LABELS:
+        return _LABELS[name]
+    return _STEERING[name][0] if name in _STEERING else name.capitalize()
+
+
+def setting_unit(name: str) -> str:
+    """In what it is typed; empty where nothing needs saying."""
+    if name in _LABELS:
+        return "seconds" if name.endswith("_seconds") else "times"
+    return _STEERING[name][1] if name in _STEERING else ""
+
+
 def in_units(seconds: int) -> str:
     """Write seconds as people do, exactly: 900 is "15 minutes", 90 "1 minute 30 seconds"."""
     parts, rest = [], seconds
@@ -82,7 +106,7 @@ def in_units(seconds: int) -> str:
 
 
 def clock_words(name: str, value: int) -> str:
-    """A clock's value in words: durations in units, the others as numbers."""
+    """A setting's value in words: durations in units, the others as numbers."""
     return in_units(value) if name.endswith("_seconds") else str(value)
 
 
@@ -93,6 +117,7 @@ def account_page(account: GatewayAccount, now: datetime) -> AccountPage:
         switches=switches(account),
         clocks=tuple(_clock(account, name) for name in CLOCKS),
         health=_health(account, len(waiting), now),
+        steering=health_page(account),
         incidents=tuple(_incident(row) for row in account.incidents.order_by("closed_at", "-id")[:_MOST_SHOWN]),
         unanswered=tuple(_operation(row) for row in waiting[:_MOST_SHOWN]),
     )

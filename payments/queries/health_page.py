@@ -12,6 +12,7 @@ from payments.queries.ratios import Gauge, gauges
 from payments.states import BreakerState, Certainty, OperationState
 
 MOST_CALLS = 8
+EVENT_COLUMNS = ("When", "What", "Because", "Who")
 CALL_COLUMNS = ("Call", "Payment", "Sent", "Outcome", "What was said")
 _BREAKER = {
     BreakerState.CLOSED: Chip("healthy", Tone.GOOD, "check_circle", "Its calls get answers."),
@@ -46,7 +47,7 @@ def health_page(account: GatewayAccount) -> HealthPage:
         facts=_facts(account, health),
         gauges=gauges(account),
         calls=tuple(_call(row) for row in calls.order_by("-sent_at")[:MOST_CALLS]),
-        events=tuple((at, what, because, who) for at, what, _, because, who in stops.events(account)),
+        events=tuple(stops.events(account)),
     )
 
 

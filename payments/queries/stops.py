@@ -10,8 +10,7 @@ from django.http import HttpRequest
 from console.values import Banner, Chip, Shown, Tone
 from payments.models import GatewayAccount, HealthEvent, Switch
 
-MOST_EVENTS = 30
-EVENT_COLUMNS = ("When", "What", "Gateway account", "Because", "Who")
+MOST_EVENTS = 15
 _MOST_PAUSED = 5
 _EFFECTS = {
     Switch.Kind.CHARGES: (
@@ -56,15 +55,10 @@ def _state(kind: Switch.Kind, thrown: Switch | None) -> SwitchState:
     return SwitchState(kind, str(kind.label).capitalize(), _EFFECTS[kind], stopped if thrown else running, thrown)
 
 
-def events(account: GatewayAccount | None = None) -> list[tuple[Shown, ...]]:
-    """The newest lines of the history of stops, pauses and breakers, of one account or of all."""
-    rows = HealthEvent.objects.select_related("gateway_account").order_by("-id")
-    if account is not None:
-        rows = rows.filter(gateway_account=account)
-    return [
-        (row.at, _what(row), row.gateway_account.name if row.gateway_account else "all", row.because, row.actor or "–")
-        for row in rows[:MOST_EVENTS]
-    ]
+def events(account: GatewayAccount) -> list[tuple[Shown, ...]]:
+    """The newest lines of the account's history of pauses and breakers."""
+    rows = account.health_events.order_by("-id")[:MOST_EVENTS]
+    return [(row.at, _what(row), row.because, row.actor or "by itself") for row in rows]
 
 
 def _what(row: HealthEvent) -> Chip:

@@ -158,6 +158,9 @@ def _refuse_unsafe(account: GatewayAccount) -> None:
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
         raise InvalidInput(f"{field}: {messages[0]}", field=field) from error
+    for name in ("decline_alarm_percent", "dispute_alarm_percent"):
+        if not 0 <= getattr(account, name) <= 100:
+            raise InvalidInput("An alarm line stands between 0 and 100 percent.", field=name)
     rule = adapter_of(account).capabilities.absence
     if account.absence_look_ups < rule.lookups:
         raise InvalidInput(f"Absence needs at least {rule.lookups} look-ups at this gateway.", field="absence_look_ups")

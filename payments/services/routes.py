@@ -9,10 +9,11 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from ledger.money import Money, UnknownCurrency, minor_digits
+from ledger.money import UnknownCurrency, minor_digits
 from payments.card_numbers import has_card_number
 from payments.errors import CardNumberRefused, Conflict, InvalidInput, NotFound
 from payments.models import Approval, GatewayAccount, PaymentMethod, Route
+from payments.queries.route_page import band_words
 from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Arguments, Line
 from payments.services.approvals import ask_approval
@@ -45,7 +46,7 @@ def ask_route(
     Raises: Forbidden, NotFound, InvalidInput naming the field; Conflict if it was edited since `version`, or somebody has
     asked for a change already. Idempotent as `ask_approval`. Writes: the approval.
     """
-    _check(plan)
+    check_plan(plan)
     if route is not None and _find(str(route)).version != version:
         raise Conflict("The route was changed since you opened it. Look at it as it is now.")
     subject = str(route) if route is not None else f"{NEW}/{plan.name}"[:100]
@@ -83,17 +84,6 @@ def plan_of(route: Route) -> RoutePlan:
     )
 
 
-def band_words(currency: str, min_minor: int | None, max_minor: int | None) -> str:
-    """The amount band for people."""
-    if min_minor is None and max_minor is None:
-        return "every amount"
-    if min_minor is None:
-        return f"up to {Money(max_minor or 0, currency)}"
-    if max_minor is None:
-        return f"from {Money(min_minor, currency)}"
-    return f"{Money(min_minor, currency)} to {Money(max_minor, currency)}"
-
-
 def _words(plan: RoutePlan) -> dict[str, str]:
     return {
         "Name": plan.name,
@@ -106,8 +96,8 @@ def _words(plan: RoutePlan) -> dict[str, str]:
     }
 
 
-def _check(plan: RoutePlan) -> None:
-    """Raises: InvalidInput naming the field, CardNumberRefused, NotFound (the account)."""
+def check_plan(plan: RoutePlan) -> None:
+    """Can it be a route at all? Raises: InvalidInput naming the field, CardNumberRefused, NotFound (the account)."""
     if not plan.name.strip():
         raise InvalidInput("A route needs a name: explanations quote it.", field="name")
     if has_card_number(plan.name):
@@ -155,7 +145,7 @@ def _find(key: str, *, lock: bool = False) -> Route:
 
 def _show_route(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
     plan = RoutePlan(**arguments)
-    _check(plan)
+    check_plan(plan)
     route = None if subject.startswith(f"{NEW}/") else _find(subject)
     changed = differences(plan, route)
     if not changed:

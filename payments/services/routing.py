@@ -11,6 +11,7 @@ from payments.gateways.base import Command
 from payments.models import Credential, GatewayAccount, Payment, Route
 from payments.services.accounts import adapter_of, missing_credentials
 from payments.services.health import why_not
+from payments.services.methods import why_blocked
 from payments.states import OperationKind
 
 
@@ -33,6 +34,9 @@ def choose_route(
     payment's lock, right before the attempt is written. Writes: at most the claim to be a half-open breaker's one payment.
     """
     amount = amount or payment.money
+    blocked = why_blocked(payment.method)
+    if blocked:
+        return Choice(None, None, (f"The payment method is refused everywhere. {blocked}",))
     credentials = {c.gateway_account_id: c for c in payment.method.credentials.all()}
     why: list[str] = []
     may_change = False
@@ -94,8 +98,6 @@ def _mismatch(route: Route, payment: Payment, amount: Money) -> str:
 def _refusal(payment: Payment, amount: Money, account: GatewayAccount, credential: Credential | None) -> str:
     if not account.enabled:
         return "switched off"
-    if payment.method.blocked_at is not None:
-        return "the payment method is blocked"
     if account.currencies and amount.currency not in account.currencies:
         return f"takes no {amount.currency}"
     if credential is None:

@@ -50,8 +50,9 @@ def throw_switch(kind: str, *, reason: str, actor: Actor, now: datetime) -> Swit
         there = Switch.objects.filter(kind=kind, lifted_at=None).first()
     if there is not None and (there.thrown_by, there.because) == (actor.label, because):
         return there
-    who = f"{there.thrown_by} stopped it at {there.thrown_at:%H:%M} UTC: {there.because}" if there else "Look again."
-    raise Conflict(f"It is stopped already. {who}")
+    if there is None:
+        raise _taken("Somebody", "stopped it and lifted it again at this moment")
+    raise _taken(there.thrown_by, f"stopped it at {there.thrown_at:%H:%M} UTC: {there.because}")
 
 
 def lift_switch(kind: str, *, reason: str, actor: Actor, now: datetime, seen: int | None = None) -> Switch:
@@ -67,12 +68,11 @@ def lift_switch(kind: str, *, reason: str, actor: Actor, now: datetime, seen: in
         if switch is None:
             raise NotAllowedNow("It is not stopped.")
         if seen is not None and switch.pk != seen:
-            raise Conflict(f"{switch.thrown_by} stopped it anew at {switch.thrown_at:%H:%M} UTC: {switch.because}")
+            raise _taken(switch.thrown_by, f"stopped it anew at {switch.thrown_at:%H:%M} UTC: {switch.because}")
         if switch.lifted_at is not None:
             if (switch.lifted_by, switch.lifted_because) == (actor.label, because):
                 return switch
-            who = f"{switch.lifted_by} lifted it at {switch.lifted_at:%H:%M} UTC: {switch.lifted_because}"
-            raise Conflict(f"It is not stopped any more. {who}")
+            raise _taken(switch.lifted_by, f"lifted it at {switch.lifted_at:%H:%M} UTC: {switch.lifted_because}")
         switch.lifted_at, switch.lifted_by, switch.lifted_because = now, actor.label, because
         switch.save(update_fields=["lifted_at", "lifted_by", "lifted_because"])
         _note(None, f"resumed {switch.get_kind_display()}", because, actor, now)
@@ -92,9 +92,8 @@ def pause_account(slug: str, *, reason: str, actor: Actor, now: datetime) -> Gat
         if account.paused_at is not None:
             if (account.paused_by, account.paused_because) == (actor.label, because):
                 return account
-            raise Conflict(
-                f"{account.paused_by} paused it at {account.paused_at:%H:%M} UTC already: {account.paused_because}"
-            )
+            what = f"paused it at {account.paused_at:%H:%M} UTC already: {account.paused_because}"
+            raise _taken(account.paused_by, what)
         return _set_pause(account, now, because, actor, now)
 
 
@@ -115,7 +114,7 @@ def resume_account(slug: str, *, reason: str, actor: Actor, now: datetime) -> Ga
             raise NotAllowedNow(f"{account.name} is not paused.")
         if (last.actor, last.because) == (actor.label, because):
             return account
-        raise Conflict(f"{last.actor} resumed it at {last.at:%H:%M} UTC already: {last.because}")
+        raise _taken(last.actor, f"resumed it at {last.at:%H:%M} UTC already: {last.because}")
 
 
 def _set_pause(
@@ -137,6 +136,11 @@ def _locked(slug: str) -> GatewayAccount:
 
 def _note(account: GatewayAccount | None, what: str, because: str, actor: Actor, now: datetime) -> None:
     HealthEvent.objects.create(gateway_account=account, at=now, what=what, because=because, actor=actor.label)
+
+
+def _taken(who: str, what: str) -> Conflict:
+    """Somebody was first: pages show who apart from what."""
+    return Conflict(f"{who} {what}", who=who, what=what)
 
 
 def _checked(reason: str, longest: int) -> str:

@@ -34,7 +34,7 @@ def payment(clock: Clock, second: GatewayAccount) -> Payment:
     made = new_payment(clock)
     for account in (nmi_account(), second):
         Credential.objects.update_or_create(
-            method=made.method, gateway_account=account, defaults={"token": f"tok_{account.slug}"}
+            method=made.method, gateway_account=account, defaults={"token": f"tok_{account.slug}", "reusable": False}
         )
     return made
 

@@ -72,14 +72,14 @@ class TestEditing:
         client = signed_in("finance")
         before = {name: getattr(account, name) for name in EDITABLE}
 
-        shown, confirmed = prepare(client, EDIT, priority="5", grace_seconds="90000")
+        shown, confirmed = prepare(client, EDIT, call_seconds="25", grace_seconds="90000")
         assert "Late money still pays within 1 day 1 day 1 hour" in text_of(shown)
         answer = client.post(EDIT, confirmed)
 
         account.refresh_from_db()
         after = {name: getattr(account, name) for name in EDITABLE}
         assert (answer.status_code, account.version) == (302, 1)
-        assert after == before | {"priority": 5, "grace_seconds": 90000}
+        assert after == before | {"call_seconds": 25, "grace_seconds": 90000}
 
     def test_a_switch_can_be_turned_off_and_the_consequence_is_said(self, account: GatewayAccount) -> None:
         client = signed_in("finance")
@@ -96,8 +96,8 @@ class TestEditing:
 
     def test_the_second_of_two_people_is_refused_and_nothing_is_overwritten(self, account: GatewayAccount) -> None:
         first, second = signed_in("finance", "fay"), signed_in("admin", "ada")
-        _, hers = prepare(first, EDIT, priority="5")
-        _, his = prepare(second, EDIT, priority="7")
+        _, hers = prepare(first, EDIT, call_seconds="25")
+        _, his = prepare(second, EDIT, call_seconds="27")
         first.post(EDIT, hers)
 
         late = second.post(EDIT, his)
@@ -106,14 +106,14 @@ class TestEditing:
         assert (late.status_code, later.status_code) == (409, 422)
         assert "Somebody edited the account since you opened this form." in text_of(later)
         account.refresh_from_db()
-        assert account.priority == 5
+        assert account.call_seconds == 25
 
     @pytest.mark.parametrize(
         ("typed", "said"),
         [
-            ({"priority": "-1"}, "greater than or equal to 0"),
+            ({"max_in_flight": "-1"}, "greater than or equal to 0"),
             ({"call_seconds": "999"}, "less than or equal to 300"),
-            ({"priority": "100"}, "Nothing is changed yet."),
+            ({"call_seconds": "30"}, "Nothing is changed yet."),
         ],
     )
     def test_a_mistake_is_named_on_the_form(self, typed: dict[str, str], said: str) -> None:
