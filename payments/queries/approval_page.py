@@ -50,8 +50,7 @@ def asked_lines(approval: Approval) -> list[KeyValue]:
     return [
         KeyValue("Asked by", approval.asked_by or "the system"),
         KeyValue("Asked", approval.asked_at),
-        *([KeyValue("Decide by", approval.due_at)] if pending else []),
-        KeyValue("Runs out" if pending else "Would have run out", approval.expires_at),
+        *([KeyValue("Decide by", approval.due_at), KeyValue("Runs out", approval.expires_at)] if pending else []),
         KeyValue("About", subject_link(approval)),
         KeyValue(
             "Seal",

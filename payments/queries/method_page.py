@@ -9,16 +9,18 @@ from django.urls import reverse
 
 from console.values import Amount, Chip, KeyValue, Link, Shown, Tone
 from payments.models import Credential, MethodBlock, Payment, PaymentMethod
+from payments.states import PaymentState
 
 CREDENTIAL_COLUMNS = ("Gateway account", "Credential", "First sent", "Became stored", "Network's reference")
 BLOCK_COLUMNS = ("Blocked", "By", "Because", "Lifted", "Asked and agreed by", "Because")
 PAYMENT_COLUMNS = ("Payment", "Reference", "Amount", "State", "Made")
 _MOST_PAYMENTS = 20
+_MAY_TRY = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING, PaymentState.FAILED})
 _STORED = Chip("stored", Tone.GOOD, "key", "It can be charged again.")
 _UNUSED = Chip("single-use, not used yet", Tone.INFO, "confirmation_number", "Good for one call.")
 _SPENT = Chip("single-use, spent", Tone.QUIET, "do_not_disturb_on", "It was sent once; the gateway takes it no more.")
 _BLOCKED = Chip("blocked", Tone.BAD, "block")
-_TAKEN = Chip("taken", Tone.GOOD, "check_circle", "Payments with it are taken.")
+_ACCEPTED = Chip("accepted", Tone.GOOD, "check_circle", "New payments with it are accepted.")
 _SPENT_METHOD = Chip("spent", Tone.QUIET, "do_not_disturb_on", "No gateway could be asked with it any more.")
 
 
@@ -51,11 +53,21 @@ def prospects(credentials: Sequence[Credential]) -> str:
     return f"It can be tried at {', '.join(usable[:-1])} and {usable[-1]}."
 
 
+def payment_hint(payment: Payment) -> str:
+    """What a payment's page says beside its method: blocked, or where another try could go while one may still come."""
+    method = payment.method
+    if method.blocked_at is not None:
+        return f"Blocked, at no gateway taken: {method.blocked_because}"
+    if PaymentState(payment.state) not in _MAY_TRY:
+        return ""
+    return prospects(list(method.credentials.select_related("gateway_account").order_by("gateway_account__priority")))
+
+
 def method_chip(method: PaymentMethod, *, blocked: str = "") -> Chip:
     """May it be paid with? `blocked`: the sentence why not, if it is known to be refused."""
     if blocked or method.blocked_at is not None:
         return Chip(_BLOCKED.text, _BLOCKED.tone, _BLOCKED.icon, blocked or method.blocked_because)
-    return _TAKEN if any(c.usable for c in method.credentials.all()) else _SPENT_METHOD
+    return _ACCEPTED if any(c.usable for c in method.credentials.all()) else _SPENT_METHOD
 
 
 def credential_chip(credential: Credential) -> Chip:
@@ -71,7 +83,7 @@ def method_page(method: PaymentMethod, *, payer: str, blocked: str) -> MethodPag
     payments = method.payments.order_by("-id")[:_MOST_PAYMENTS]
     return MethodPage(
         chip=method_chip(method, blocked=blocked),
-        prospects=prospects(credentials),
+        prospects="It is refused everywhere." if blocked else prospects(credentials),
         facts=_facts(method, payer),
         credentials=tuple(_credential_cells(credential) for credential in credentials),
         blocks=tuple(_block_cells(block) for block in method.blocks.all()),

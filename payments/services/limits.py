@@ -193,7 +193,7 @@ def _lines(subject: str, arguments: Arguments) -> list[Line]:
         ("Role", wanted.role),
         ("Now", before),
         ("Then", after),
-        ("Version", str(row.version if row else "none")),
+        ("Changed before", _times(row)),
     ]
 
 
@@ -202,7 +202,7 @@ def _execute(
 ) -> str:
     wanted = _wanted(subject, arguments)
     row = _row(wanted, lock=True)
-    if dict(approval.shown)["Version"] != str(row.version if row else "none"):
+    if dict(approval.shown)["Changed before"] != _times(row):
         raise Conflict("The limit was changed at this moment.")
     if wanted.per_item_minor is None or wanted.per_day_minor is None:
         if row is not None:
@@ -223,6 +223,11 @@ def _wanted(subject: str, arguments: Arguments) -> Wanted:
 def _row(wanted: Wanted, *, lock: bool = False) -> Limit | None:
     rows = Limit.objects.select_for_update() if lock else Limit.objects
     return rows.filter(action=wanted.action, currency=wanted.currency, role=wanted.role).first()
+
+
+def _times(row: Limit | None) -> str:
+    """Counts the row's edits, so that a limit changed and changed back is not the one that was shown."""
+    return "never" if row is None or not row.version else "once" if row.version == 1 else f"{row.version} times"
 
 
 def _words(per_item: int | None, per_day: int | None, currency: str) -> str:
