@@ -17,6 +17,7 @@ from payments.services.dispute_watch import watch_disputes
 from payments.services.execution import advance_payment
 from payments.services.health import probe_due
 from payments.services.months import count_months
+from payments.services.recurring import run_due
 from payments.services.refunds import advance_refund
 from payments.services.resolution import resolve_operation
 from payments.services.sending import run_operation
@@ -39,6 +40,7 @@ class Swept:
     approvals: int = 0
     probes: int = 0
     months: int = 0
+    schedules: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -63,6 +65,7 @@ def sweep(clock: Clock, *, limit: int = 500) -> Swept:
         swept.refunds += _one(swept, refund.public_id, lambda r=refund: advance_refund(r.pk, clock), refund, clock)  # type: ignore[misc]
     for batch in Batch.objects.filter(next_check_at__lte=now).order_by("next_check_at")[:limit]:
         swept.batches += _one(swept, batch.public_id, lambda b=batch: run_batch(b.pk, clock), batch, clock)  # type: ignore[misc]
+    swept.schedules = run_due(clock)
     swept.disputes = watch_disputes(clock, limit=limit)
     swept.reviews = _escalate(now)
     swept.approvals = expire_due(now)
