@@ -105,9 +105,9 @@ DEMO_LOGINS = {role.value: f"demo-{role.value}-2024" for role in Role}
 
 
 def prepare_people(*, demo: bool) -> None:
-    """Make the roles; for a demo also one person of each role and the simulator's gateway account.
+    """Make the roles; for a demo also one person of each role and the simulator's gateway accounts.
 
-    Idempotent on: names. An existing person keeps the password. Writes: groups, people, the account.
+    Idempotent on: names. An existing person keeps the password. Writes: groups, people, the accounts.
     """
     sync_roles()
     if not demo:
@@ -117,3 +117,4 @@ def prepare_people(*, demo: bool) -> None:
         if name not in known:
             make_staff(name, name, password)
     ensure_gateway_account("nmi", "nmi", "NMI (simulated)")
+    ensure_gateway_account("convesiopay", "convesiopay", "ConvesioPay (simulated)", priority=200)

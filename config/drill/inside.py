@@ -41,10 +41,13 @@ class Shifted:
 
 
 def prepare() -> dict[str, Any]:
-    """Clocks with which a drill ends in minutes; the proof of absence keeps its own."""
-    from payments.services.accounts import edit_gateway_account
+    """Clocks with which a drill ends in minutes; the proof of absence keeps its own. The drill is about one gateway."""
+    from payments.services.accounts import edit_gateway_account, enabled_accounts
     from payments.services.actors import SYSTEM
 
+    for other in enabled_accounts():
+        if other.slug != ACCOUNT:
+            edit_gateway_account(other.slug, {"enabled": False}, version=other.version, actor=SYSTEM)
     account = edit_gateway_account(ACCOUNT, FAST, version=0, actor=SYSTEM)
     return {"account": account.slug}
 

@@ -172,6 +172,10 @@ def _environment(folder: Path, postgres: Postgres, valkey: Valkey, simulator_por
         "GATEWAY_NMI_BASE_URL": f"http://127.0.0.1:{simulator_port}/nmi",
         "GATEWAY_NMI_SECURITY_KEY": secrets.token_urlsafe(20),
         "GATEWAY_NMI_WEBHOOK_SECRET": secrets.token_urlsafe(20),
+        "GATEWAY_CONVESIOPAY_BASE_URL": f"http://127.0.0.1:{simulator_port}/convesiopay",
+        "GATEWAY_CONVESIOPAY_SECRET": secrets.token_urlsafe(20),
+        "GATEWAY_CONVESIOPAY_INTEGRATION": "drill",
+        "GATEWAY_CONVESIOPAY_WEBHOOK_SECRET": secrets.token_hex(20),
     }
 
 

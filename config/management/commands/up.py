@@ -35,7 +35,15 @@ from config.supervisor import (
 )
 
 DATABASE = "counterfoil"
-GENERATED = ("SECRET_KEY", "GATEWAY_NMI_SECURITY_KEY", "GATEWAY_NMI_WEBHOOK_SECRET")
+PLAYED = ("nmi", "convesiopay")  # gateways of the simulator that the demo speaks to
+GENERATED = (
+    "SECRET_KEY",
+    "GATEWAY_NMI_SECURITY_KEY",
+    "GATEWAY_NMI_WEBHOOK_SECRET",
+    "GATEWAY_CONVESIOPAY_SECRET",
+    "GATEWAY_CONVESIOPAY_INTEGRATION",
+    "GATEWAY_CONVESIOPAY_WEBHOOK_SECRET",
+)
 
 
 @dataclass
@@ -154,7 +162,9 @@ def _start_stores(plan: Plan, supervisor: Supervisor) -> tuple[dict[str, str], d
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # five processes read the same sources: compile them once
     owner_url = {key: value for key in ["DATABASE_OWNER_URL"] if (value := environment.pop(key, ""))}
     if plan.demo:
-        environment.setdefault("GATEWAY_NMI_BASE_URL", f"http://127.0.0.1:{plan.simulator_port}/nmi")
+        for name in PLAYED:
+            address = f"http://127.0.0.1:{plan.simulator_port}/{name}"
+            environment.setdefault(f"GATEWAY_{name.upper()}_BASE_URL", address)
     postgres, valkey = (
         Postgres(data_dir / "postgres", log=data_dir / "logs" / "postgres.log"),
         Valkey(data_dir / "valkey"),
@@ -174,15 +184,24 @@ def _start_stores(plan: Plan, supervisor: Supervisor) -> tuple[dict[str, str], d
 
 
 def _secrets(data_dir: Path, *, demo: bool) -> dict[str, str]:
-    """Generated once and kept with mode 0600; a variable of the environment wins. Gateway secrets serve the demo only."""
+    """Generated once and kept with mode 0600; a variable of the environment wins. Gateway secrets serve the demo only.
+
+    A folder that an earlier version made gets what it lacks.
+    """
     path = data_dir / "secrets.env"
-    if not path.exists():
-        lines = [f"{name}={secrets.token_urlsafe(40)}\n" for name in GENERATED]
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    pairs = _pairs(path) if path.exists() else {}
+    # Hexadecimal, because some gateways' keys are nothing else.
+    made = {name: secrets.token_hex(32) for name in GENERATED if name not in pairs}
+    if made:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "w") as file:
-            file.writelines(lines)
-    pairs = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+            file.writelines(f"{name}={value}\n" for name, value in made.items())
+    pairs |= made
     return {name: value for name, value in pairs.items() if demo or not name.startswith("GATEWAY_")}
+
+
+def _pairs(path: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
 
 
 def _services(plan: Plan, environment: Mapping[str, str]) -> dict[str, Startable]:
