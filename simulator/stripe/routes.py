@@ -10,7 +10,6 @@ from simulator.stripe import disputes, intents, methods, refunds
 from simulator.stripe.desk import Desk
 from simulator.stripe.errors import no_such
 from simulator.stripe.forms import Nested, Params
-from simulator.stripe.objects import reference_of
 from simulator.stripe.payouts import balance
 from simulator.stripe.reading import Reader
 from simulator.stripe.store import Json, Store
@@ -157,11 +156,13 @@ def labels_of(tree: Nested, object_id: str, store: Store) -> tuple[str, ...]:
 
 
 def labels_of_object(object_id: str, store: Store) -> list[str]:
-    """What the intent behind an object is known by."""
+    """What the intent behind an object is known by. A charge keeps the metadata that its intent had when it was made."""
     found = store.get(object_id)
     if found is None:
         return []
     intent = store.get(str(found.get("payment_intent"))) or found
-    known = [intent["id"], intent.get("latest_charge"), intent.get("receipt_email"), intent.get("description")]
-    known += [reference_of(found), *intent.get("metadata", {}).values()]
-    return [text for text in known if isinstance(text, str) and text]
+    known = [intent["id"], intent.get("receipt_email"), intent.get("description"), *intent.get("metadata", {}).values()]
+    for charge in store.belonging("charge", intent["id"]):
+        known += [charge["id"], *charge["metadata"].values()]
+    known += found.get("metadata", {}).values()
+    return [text for text in dict.fromkeys(known) if isinstance(text, str) and text]

@@ -292,7 +292,7 @@ class TestTheCatalogue:
     @pytest.mark.parametrize(
         ("wish", "field"),
         [
-            ({"gateway": "stripe"}, "gateway"),
+            ({"gateway": "nobody"}, "gateway"),
             ({"gateway": None}, "gateway"),
             ({"fault": "earthquake"}, "fault"),
             ({"fault": None}, "fault"),

@@ -1,0 +1,1 @@
+"""Does the simulated Stripe behave on the wire as its sheet says?"""
