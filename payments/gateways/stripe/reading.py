@@ -27,6 +27,7 @@ from payments.gateways.stripe.values import (
 )
 from payments.states import Certainty, FailureClass, OperationKind, Source
 
+_LONGEST_URL = 2000
 _ENDED_BY_ITSELF = ("automatic", "expired")  # nobody asked: the hold had run out
 _STATUSES = (
     "requires_payment_method",
@@ -63,8 +64,10 @@ def reference_of(found: Json) -> str:
 
 def is_unfinished(intent: Json) -> bool:
     """Has Stripe not finished it? An intent that waits for a payment method, and was refused none, was never confirmed."""
-    never_tried = text_in(intent, "status") == "requires_payment_method" and not part(intent, "last_payment_error")
-    return never_tried or text_in(intent, "status") in ("processing", "requires_confirmation")
+    status = text_in(intent, "status")
+    never_tried = status == "requires_payment_method" and not part(intent, "last_payment_error")
+    nowhere_to_go = status == "requires_action" and not action_url(intent)
+    return never_tried or nowhere_to_go or status in ("processing", "requires_confirmation")
 
 
 def about_of(intent: Json) -> OperationKind:
@@ -83,7 +86,7 @@ def intent_facts(intent: Json, telling: Telling) -> list[Fact]:
         return [replace(held, undone=True), _released(intent, held, telling)]
     if status == "canceled" and not facts:
         return [closed(intent, telling)]
-    if status == "requires_action":
+    if status == "requires_action" and action_url(intent):
         return [*facts, action_required(intent, telling)]
     if status == "requires_payment_method" and part(intent, "last_payment_error"):
         return [*facts, refused(intent, part(intent, "last_payment_error"), telling, alive=True)]
@@ -118,7 +121,7 @@ def charge_facts(charge: Json, telling: Telling, *, held_first: bool = False) ->
         return []
     held = held_first or charge.get("captured") is not True
     facts = [authorisation(charge, telling)] if held else []
-    if number_in(charge, "amount_captured"):
+    if charge.get("captured") is True or charge.get("amount_captured") not in (0, None):
         facts.append(capture(charge, telling, held=held))
         facts += _settlement(charge, telling)
     return facts
@@ -219,11 +222,21 @@ def code_of(error: Json) -> str:
 
 
 def action_required(intent: Json, telling: Telling) -> Fact:
-    """The payer has to confirm. The address is theirs alone: it goes into no evidence."""
-    fact = of_intent(intent, FactKind.ACTION_REQUIRED, telling)
+    """The payer has to confirm. The address is theirs alone: it goes into no evidence. Raises Unreadable without one."""
+    if not action_url(intent):
+        raise Unreadable("the payer has to confirm, and no address is named for it")
+    return replace(
+        of_intent(intent, FactKind.ACTION_REQUIRED, telling),
+        action_url=action_url(intent),
+        alive=True,
+        failure_class=FailureClass.AUTHENTICATION_REQUIRED,
+    )
+
+
+def action_url(intent: Json) -> str:
+    """Where the payer confirms; we ask for nothing but a redirect."""
     url = text_in(part(intent, "next_action", "redirect_to_url"), "url")
-    usable = url if url.startswith(("https://", "http://")) and len(url) <= 2000 else ""
-    return replace(fact, action_url=usable, message="" if usable else "Stripe names no address for the payer")
+    return url if url.startswith(("https://", "http://")) and len(url) <= _LONGEST_URL else ""
 
 
 def closed(intent: Json, telling: Telling) -> Fact:
@@ -233,6 +246,7 @@ def closed(intent: Json, telling: Telling) -> Fact:
         fact,
         about=OperationKind.CLOSE,
         certainty=Certainty.REFUSED,
+        failure_class=FailureClass.AUTHENTICATION_REQUIRED,  # what was open waited for the payer
         occurred_at=moment_in(intent, "canceled_at", absent=telling.at),
     )
 

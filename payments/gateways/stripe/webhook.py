@@ -165,7 +165,8 @@ def _intent_failed(event: Json, intent: Json, telling: Telling) -> list[Fact]:
 
 
 def _intent_action(event: Json, intent: Json, telling: Telling) -> list[Fact]:
-    return [reading.action_required(intent, telling)] if reading.status_of(intent) == "requires_action" else []
+    asked = reading.status_of(intent) == "requires_action" and reading.action_url(intent)
+    return [reading.action_required(intent, telling)] if asked else []
 
 
 def _intent_cancelled(event: Json, intent: Json, telling: Telling) -> list[Fact]:

@@ -133,10 +133,27 @@ def told(fact: Fact, expected: dict[str, Any]) -> dict[str, Any]:
         "occurred_at": fact.occurred_at.isoformat(),
         "hold_until": fact.hold_until.isoformat() if fact.hold_until else None,
         "evidence": {name: fact.evidence.get(name) for name in expected.get("evidence", {})},
+        "dispute": fact.dispute.state.value if fact.dispute else None,
+        "settlement": _worth(fact),
     }
     plain = (
         "gateway_id", "handle", "reference", "original_gateway_id", "code", "message", "batch_id", "test_mode",
         "network_code", "network_advice", "gateway_advice", "retry_after_seconds", "alive", "action_url",
+        "occurrence", "running_total",
     )  # fmt: skip
     said |= {name: getattr(fact, name) for name in plain}
     return {name: said[name] for name in expected}
+
+
+def _worth(fact: Fact) -> list[object] | None:
+    """Settlement money: id, gross, fee, currency, rate."""
+    if fact.settlement is None:
+        return None
+    worth = fact.settlement
+    return [
+        worth.settlement_id,
+        worth.money.amount_minor,
+        worth.fee.amount_minor,
+        worth.money.currency,
+        worth.exchange_rate,
+    ]
