@@ -111,10 +111,11 @@ def _payment_after(s: Snapshot, state: DisputeState | None, standing: Money | No
     """Charged back when what was lost covers all that was captured and not refunded; paid again when it does not any more."""
     if s.payment_state is None or s.captured is None or s.refunded is None:
         return None
-    covers = _lost(s, state, standing) >= _left(s).amount_minor > 0
-    if covers and s.payment_state in PAID_STATES:
+    lost, left = _lost(s, state, standing), _left(s).amount_minor
+    if lost >= left > 0 and s.payment_state in PAID_STATES:
         return PaymentState.CHARGED_BACK
-    return PaymentState.CAPTURED if not covers and s.payment_state == PaymentState.CHARGED_BACK else None
+    reopens = s.payment_state == PaymentState.CHARGED_BACK and lost < max(left, 1)
+    return PaymentState.CAPTURED if reopens else None
 
 
 def _left(s: Snapshot) -> Money:

@@ -46,11 +46,11 @@ def _watch(dispute_pk: int, now: datetime) -> None:
 def _because(dispute: Dispute, now: datetime) -> str:
     """Why a person has to look; empty if all is done."""
     state = DisputeState(dispute.state)
-    if state == DisputeState.WON:
+    if state in {DisputeState.WON, DisputeState.CLOSED}:
         standing = standing_of(dispute)
         if standing is None or not standing.is_positive:
             return ""
-        return f"The dispute was won and {standing} has not come back yet."
+        return f"The dispute was {state} and {standing} has not come back yet."
     if state == DisputeState.UNDER_REVIEW:
         return f"The evidence about {dispute.money} is with the issuer for long, and nothing was said since."
     if now < dispute.act_by:

@@ -26,7 +26,7 @@ TURNS = frozenset({Posting.DISPUTE_LOST, Posting.DISPUTE_REOPENED})
 WARNING = timedelta(days=3)  # before the evidence is due, the case is red
 _WITHOUT_DATE = timedelta(days=1)  # no due date was told: a day to look at it
 _SILENT = timedelta(days=90)  # the issuer has the evidence and says nothing
-_MONEY_LATE = timedelta(days=14)  # won, and the money is not back yet
+_MONEY_LATE = timedelta(days=14)  # won or closed, and the money is not back yet
 _ASKS = frozenset({D.INQUIRY, D.CHARGEBACK, D.PRE_ARBITRATION})
 
 
@@ -140,7 +140,7 @@ def next_look(dispute: Dispute, now: datetime) -> datetime | None:
         return next((time for time in times if time > now), now + timedelta(days=1))
     if state == D.UNDER_REVIEW:
         return now + _SILENT
-    return now + _MONEY_LATE if state == D.WON else None
+    return now + _MONEY_LATE if state in {D.WON, D.CLOSED} else None
 
 
 def case_due(dispute: Dispute, now: datetime) -> datetime:
