@@ -18,8 +18,22 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from config.services import make_staff, sync_roles
 from ledger.models import Account, JournalEntry
-from payments.models import InboundEvent, NetworkCeiling, Payment, Review, UnmappedCode
+from payments.models import (
+    Approval,
+    InboundEvent,
+    Limit,
+    NetworkCeiling,
+    Payment,
+    PaymentMethod,
+    Review,
+    Route,
+    Switch,
+    UnmappedCode,
+)
+from payments.services.actors import Actor
 from payments.services.inbox import Receipt, drain_inbox, store_event
+from payments.services.limits import Wanted, ask_limit
+from payments.services.methods import record_block
 from tests.payments.admin import payment_scenes as scenes
 from tests.payments.inbox.deliveries import sale
 
@@ -36,6 +50,7 @@ STAFF = frozenset(PEOPLE) - {NOBODY}
 _MONEY = frozenset({"operator", "finance"})
 _ASKING = frozenset({"support", "operator", "finance", "admin"})
 _KEEPING = frozenset({"finance", "admin"})
+_STEERING = frozenset({"operator", "finance", "admin"})
 _SEES_PAYMENTS = frozenset({*ROLES, BOSS})
 _SEES_BOOKS = frozenset({"operator", "finance", "auditor", "admin", BOSS})
 _SEES_PEOPLE = frozenset({"auditor", "admin", BOSS})
@@ -55,6 +70,10 @@ PAGES: dict[str, frozenset[str]] = {
     "payments_unmappedcode_change": _SEES_PAYMENTS,
     "payments_gatewayaccount_changelist": _SEES_PAYMENTS,
     "payments_gatewayaccount_change": _SEES_PAYMENTS,
+    "payments_route_changelist": _SEES_PAYMENTS,
+    "payments_route_change": _SEES_PAYMENTS,
+    "payments_switch_changelist": _SEES_PAYMENTS,
+    "payments_switch_change": _SEES_PAYMENTS,
     "payments_inboundevent_changelist": _SEES_PAYMENTS,
     "payments_inboundevent_change": _SEES_PAYMENTS,
     "payments_payment_changelist": _SEES_PAYMENTS,
@@ -62,6 +81,12 @@ PAGES: dict[str, frozenset[str]] = {
     "payments_payment_fresh": _SEES_PAYMENTS,
     "payments_review_changelist": _SEES_PAYMENTS,
     "payments_review_change": _SEES_PAYMENTS,
+    "payments_approval_changelist": _SEES_PAYMENTS,
+    "payments_approval_change": _SEES_PAYMENTS,
+    "payments_limit_changelist": _SEES_PAYMENTS,
+    "payments_limit_change": _SEES_PAYMENTS,
+    "payments_paymentmethod_changelist": _SEES_PAYMENTS,
+    "payments_paymentmethod_change": _SEES_PAYMENTS,
     "auth_user_changelist": _SEES_PEOPLE,
     "auth_user_change": _SEES_PEOPLE,
 }
@@ -74,11 +99,27 @@ COMMANDS: dict[str, frozenset[str]] = {
     "payments_payment_refund": _MONEY,
     "payments_payment_ask": _ASKING,
     "payments_gatewayaccount_edit": _KEEPING,
+    "payments_gatewayaccount_pause": _STEERING,
+    "payments_gatewayaccount_resume": _STEERING,
+    "payments_route_new": _STEERING,
+    "payments_route_order": _STEERING,
+    "payments_route_edit": _STEERING,
+    "payments_switch_stop_charges": _STEERING,
+    "payments_switch_resume_charges": _STEERING,
+    "payments_switch_stop_everything": _STEERING,
+    "payments_switch_resume_everything": _STEERING,
     "payments_declinerule_edit": _MONEY,
     "payments_networkceiling_edit": _MONEY,
     "payments_networkceiling_add": _MONEY,
     "payments_unmappedcode_classify": _MONEY,
     "payments_inboundevent_replay": _MONEY,
+    "payments_approval_approve": _MONEY,
+    "payments_approval_reject": _MONEY,
+    "payments_approval_withdraw": frozenset(ROLES),  # open to all who look; the service lets the maker alone
+    "payments_limit_ask": _MONEY,
+    "payments_limit_edit": _MONEY,
+    "payments_paymentmethod_block": _MONEY,
+    "payments_paymentmethod_lift": _MONEY,
     "payments_review_decide_refund": _MONEY,
     "payments_review_decide_apply_here": _MONEY,
     "payments_review_decide_apply_to_other": _MONEY,
@@ -125,17 +166,25 @@ class World:
     held: Payment
     review: Review
     event: InboundEvent
+    blocked: PaymentMethod
+    approval: Approval
+    limit: Limit
 
     def fill(self, route: str) -> str:
         """Put these rows into the address's place holders."""
-        model = next((part for part in ("review", "inboundevent", "gatewayaccount", "user", "journalentry", "account",
-                      "declinerule", "networkceiling", "unmappedcode")
+        model = next((part for part in ("approval", "limit", "paymentmethod", "review", "inboundevent", "gatewayaccount", "user", "journalentry", "account",
+                      "declinerule", "networkceiling", "unmappedcode", "route", "switch")
                       if f"/{part}/" in route), "payment")  # fmt: skip
         row = {
             "payment": self.held.public_id if "/capture/" in route or "/cancel/" in route else self.payment.public_id,
             "review": self.review.public_id,
+            "approval": self.approval.public_id,
+            "limit": str(self.limit.pk),
+            "paymentmethod": self.blocked.public_id if "/lift/" in route else self.payment.method.public_id,
             "inboundevent": self.event.public_id,
             "gatewayaccount": "nmi",
+            "route": str(Route.objects.values_list("pk", flat=True)[0]),
+            "switch": str(Switch.objects.values_list("pk", flat=True)[0]),
             "declinerule": "nmi:202",
             "networkceiling": str(NetworkCeiling.objects.values_list("pk", flat=True)[0]),
             "unmappedcode": str(UnmappedCode.objects.values_list("pk", flat=True)[0]),
@@ -168,11 +217,25 @@ def world() -> World:
     drain_inbox(lambda: now)
     NetworkCeiling.objects.create(network="discover", declines=15, window_hours=720)
     UnmappedCode.objects.create(provider="nmi", code="299", seen=1, first_seen_at=now, last_seen_at=now)
+    Switch.objects.create(kind="everything", because="a drill", thrown_by="olga", thrown_at=now)
     for role in ROLES:
         make_staff(role, role, "pw")
     User.objects.create_user(BARE, is_staff=True)
     User.objects.create_superuser(BOSS, password="pw")
-    return World(payment, held, Review.objects.get(), InboundEvent.objects.get())
+    blocked, asked, limit = two_people(now)
+    return World(payment, held, Review.objects.get(), InboundEvent.objects.get(), blocked, asked, limit)
+
+
+def two_people(now: datetime) -> tuple[PaymentMethod, Approval, Limit]:
+    """A blocked method, a request that waits for a second person, and a limit."""
+    blocked = PaymentMethod.objects.create(kind="card")
+    record_block(blocked, because="stolen", by="", now=now)
+    limit = Limit.objects.create(
+        action="start_batch", currency="USD", role="operator", per_item_minor=100, per_day_minor=100
+    )
+    mia = Actor.for_user(make_staff("mia", "operator", "pw"))
+    wanted = Wanted("start_batch", "EUR", "operator", 1, 1)
+    return blocked, ask_limit(wanted, reason="small uploads", actor=mia, now=now), limit
 
 
 def routes(patterns: Iterable[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, str | None]]:
@@ -284,7 +347,17 @@ DEEDS = (
     Deed("payment/{held}/capture", "operator", {"amount": "100.00"}),
     Deed("payment/{held}/cancel", "operator", {}),
     Deed("inboundevent/{event}/replay", "operator", {}),
-    Deed("gatewayaccount/nmi/edit", "finance", {"priority": "5"}),
+    Deed("approval/{approval}/approve", "finance", {}),
+    Deed("approval/{approval}/reject", "operator", {"note": "not for everybody"}),
+    Deed("limit/ask", "operator", {"per_item": "5", "per_day": "9", "reason": "small uploads", "currency": "USD"}),
+    Deed("limit/{limit}/edit", "finance", {"per_item": "5", "per_day": "9", "reason": "small uploads"}),
+    Deed("paymentmethod/{method}/block", "operator", {"reason": "the payer lost it"}),
+    Deed("paymentmethod/{blocked}/lift", "finance", {"reason": "it was found"}),
+    Deed("gatewayaccount/nmi/edit", "finance", {"call_seconds": "25"}),
+    Deed("gatewayaccount/nmi/pause", "operator", {"reason": "maintenance"}),
+    Deed("route/new", "finance", {"name": "Euro", "account": "nmi", "currency": "EUR", "reason": "a new market"}),
+    Deed("switch/stop_charges", "operator", {"reason": "fraud wave"}),
+    Deed("switch/resume_everything", "admin", {"reason": "it is over"}),
     Deed("declinerule/nmi:202/edit", "operator", {"failure_class": "soft_decline", "reason": "paid on Fridays"}),
     Deed("networkceiling/add", "finance", {"network": "amex", "declines": "5", "reason": "asked by the acquirer"}),
     Deed(
@@ -300,7 +373,13 @@ class TestARightThatWasTakenAway:
     @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.name)
     def test_ends_a_command_between_preview_and_confirmation(self, world: World, deed: Deed) -> None:
         path = "/admin/payments/" + deed.name.format(
-            payment=world.payment.public_id, held=world.held.public_id, event=world.event.public_id
+            payment=world.payment.public_id,
+            held=world.held.public_id,
+            event=world.event.public_id,
+            method=world.payment.method.public_id,
+            blocked=world.blocked.public_id,
+            approval=world.approval.public_id,
+            limit=world.limit.pk,
         )
         person, client = User.objects.get(username=deed.role), client_of(deed.role)
         form = client.get(f"{path}/").context["form"]

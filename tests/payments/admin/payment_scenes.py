@@ -11,7 +11,7 @@ import pytest
 from ledger.money import Money
 from payments.facts import Fact, FactKind
 from payments.models import InboundEvent, LookUp, Operation, Payment
-from payments.services import execution
+from payments.services import execution, sending
 from payments.services.actors import SYSTEM
 from payments.services.commands import cancel_payment, capture_payment
 from payments.services.intake import MethodRequest, PayerRequest, PaymentRequest, create_payment
@@ -53,7 +53,7 @@ def planned(now: datetime, **fields: object) -> Payment:
 def sent(now: datetime, **fields: object) -> Payment:
     """pending: the call is under way."""
     payment = planned(now, **fields)
-    started = execution._start(operation_of(payment).pk, now)
+    started = sending._start(operation_of(payment).pk, now)
     assert started is not None
     return fresh(payment)
 
@@ -219,7 +219,7 @@ def captured_after_cancel(now: datetime, **fields: object) -> Payment:
     """cancelled with proof, and then money came: it stands on suspense, a review is open."""
     payment = cancel_asked(now, **fields)
     execution._next_step(payment.pk, now + timedelta(seconds=5))
-    execution._start(operation_of(fresh(payment)).pk, now + timedelta(seconds=5))
+    sending._start(operation_of(fresh(payment)).pk, now + timedelta(seconds=5))
     tell(fresh(payment), money(FactKind.VOID, now), now + timedelta(seconds=6))
     told(payment, replace(money(FactKind.CAPTURE, now), source=Source.LOOK_UP), now + timedelta(minutes=3))
     return fresh(payment)
