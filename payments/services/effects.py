@@ -34,7 +34,7 @@ from payments.services.disputes import (
     reopen_payment,
 )
 from payments.services.methods import record_block
-from payments.services.settlement import keep_settlement
+from payments.services.settlement import keep_settlement, tell
 from payments.states import (
     COLLECTING,
     AttemptState,
@@ -155,7 +155,7 @@ def _movement(case: Case, fact: Fact, decision: Decision, money: Money, now: dat
         refund = _external_refund(case, fact, money, now)
     attempt = case.attempt
     suffix = (f":{occurrence}" if occurrence else "") + (f":r{revision}" if revision else "")
-    return Movement(
+    movement = Movement(
         gateway_account=case.account,
         gateway_id=fact.gateway_id,
         kind=kind,
@@ -175,6 +175,9 @@ def _movement(case: Case, fact: Fact, decision: Decision, money: Money, now: dat
         released_at=now if decision.posting == Posting.HOLD_AND_RELEASE else None,
         dispute=case.dispute,
     )
+    if fact.settlement is not None:
+        tell(movement, fact.settlement)
+    return movement
 
 
 def _refund_meant(case: Case) -> Refund | None:

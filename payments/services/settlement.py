@@ -10,6 +10,14 @@ from payments.services.case import Case
 from payments.states import MovementKind
 
 _IN = frozenset({MovementKind.CAPTURE, MovementKind.REFUND_RETURN, MovementKind.CHARGEBACK_RETURN})
+_COLUMNS = (
+    "settlement_id",
+    "settlement_minor",
+    "settlement_fee_minor",
+    "settlement_currency",
+    "exchange_rate",
+    "available_at",
+)
 _OUT = frozenset({MovementKind.REFUND, MovementKind.VOID, MovementKind.CHARGEBACK})
 
 
@@ -49,6 +57,12 @@ def keep_settlement(case: Case, fact: Fact) -> None:
     """Fill the movement's settlement columns. Idempotent on: the settlement's id; `decide` lets the first word stand."""
     movement, told = movement_of(case, fact), fact.settlement
     assert movement is not None and told is not None
+    tell(movement, told)
+    movement.save(update_fields=_COLUMNS)
+
+
+def tell(movement: Movement, told: SettlementTold) -> None:
+    """Write it into the row; the caller saves."""
     (
         movement.settlement_id,
         movement.settlement_minor,
@@ -57,16 +71,6 @@ def keep_settlement(case: Case, fact: Fact) -> None:
         movement.exchange_rate,
     ) = _values(told)
     movement.available_at = told.available_at
-    movement.save(
-        update_fields=[
-            "settlement_id",
-            "settlement_minor",
-            "settlement_fee_minor",
-            "settlement_currency",
-            "exchange_rate",
-            "available_at",
-        ]
-    )
 
 
 def _columns(movement: Movement) -> tuple[str, int | None, int | None, str]:
