@@ -2,6 +2,7 @@
 
 from payments.admin import (
     approval,
+    batch,
     decline_code,
     dispute,
     gateway_account,
@@ -18,6 +19,7 @@ from payments.admin import (
 
 __all__ = [
     "approval",
+    "batch",
     "decline_code",
     "dispute",
     "gateway_account",

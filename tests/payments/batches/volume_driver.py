@@ -18,7 +18,15 @@ HEADINGS = ("reference", "amount", "currency", "token", "payer_email", "payer_na
 def write(kind: str, rows: int, path: Path) -> None:
     """A realistic file: every reference, address and description is another."""
     lines = (
-        (f"order-{n:07d}", f"{n % 900 + 1}.{n % 100:02d}", "USD", "tok_ok", f"p{n}@example.com", f"Payer {n}", f"dues {n}")
+        (
+            f"order-{n:07d}",
+            f"{n % 900 + 1}.{n % 100:02d}",
+            "USD",
+            "tok_ok",
+            f"p{n}@example.com",
+            f"Payer {n}",
+            f"dues {n}",
+        )
         for n in range(rows)
     )
     if kind == "csv":
