@@ -20,6 +20,7 @@ from config.services import make_staff, sync_roles
 from ledger.models import Account, JournalEntry
 from payments.models import (
     Approval,
+    Batch,
     InboundEvent,
     Limit,
     NetworkCeiling,
@@ -35,6 +36,7 @@ from payments.services.inbox import Receipt, drain_inbox, store_event
 from payments.services.limits import Wanted, ask_limit
 from payments.services.methods import record_block
 from tests.payments.admin import payment_scenes as scenes
+from tests.payments.batches.uploads import started, uploaded
 from tests.payments.inbox.deliveries import sale
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,6 +83,11 @@ PAGES: dict[str, frozenset[str]] = {
     "payments_payment_fresh": _SEES_PAYMENTS,
     "payments_review_changelist": _SEES_PAYMENTS,
     "payments_review_change": _SEES_PAYMENTS,
+    "payments_batch_changelist": _SEES_PAYMENTS,
+    "payments_batch_change": _SEES_PAYMENTS,
+    "payments_batch_progress": _SEES_PAYMENTS,
+    "payments_batch_results": _SEES_PAYMENTS,
+    "payments_batch_template": _SEES_PAYMENTS,
     "payments_approval_changelist": _SEES_PAYMENTS,
     "payments_approval_change": _SEES_PAYMENTS,
     "payments_limit_changelist": _SEES_PAYMENTS,
@@ -113,6 +120,13 @@ COMMANDS: dict[str, frozenset[str]] = {
     "payments_networkceiling_add": _MONEY,
     "payments_unmappedcode_classify": _MONEY,
     "payments_inboundevent_replay": _MONEY,
+    "payments_batch_upload": _MONEY,
+    "payments_batch_start": _MONEY,
+    "payments_batch_pause": _MONEY,
+    "payments_batch_resume": _MONEY,
+    "payments_batch_cancel_rest": _MONEY,
+    "payments_batch_retry": _MONEY,
+    "payments_batch_discard": _MONEY,
     "payments_approval_approve": _MONEY,
     "payments_approval_reject": _MONEY,
     "payments_approval_withdraw": frozenset(ROLES),  # open to all who look; the service lets the maker alone
@@ -169,10 +183,13 @@ class World:
     blocked: PaymentMethod
     approval: Approval
     limit: Limit
+    checked: Batch
+    running: Batch
 
     def fill(self, route: str) -> str:
         """Put these rows into the address's place holders."""
-        model = next((part for part in ("approval", "limit", "paymentmethod", "review", "inboundevent", "gatewayaccount", "user", "journalentry", "account",
+        model = next((part for part in ("approval", "batch", "limit", "paymentmethod", "review", "inboundevent", "gatewayaccount",
+                      "user", "journalentry", "account",
                       "declinerule", "networkceiling", "unmappedcode", "route", "switch")
                       if f"/{part}/" in route), "payment")  # fmt: skip
         row = {
@@ -180,6 +197,7 @@ class World:
             "review": self.review.public_id,
             "approval": self.approval.public_id,
             "limit": str(self.limit.pk),
+            "batch": (self.running if "/pause/" in route or "/cancel_rest/" in route else self.checked).public_id,
             "paymentmethod": self.blocked.public_id if "/lift/" in route else self.payment.method.public_id,
             "inboundevent": self.event.public_id,
             "gatewayaccount": "nmi",
@@ -192,7 +210,7 @@ class World:
             "journalentry": JournalEntry.objects.values_list("public_id", flat=True)[0],
             "account": str(Account.objects.values_list("pk", flat=True)[0]),
         }[model]
-        path = route.replace("<str:object_id>", row)
+        path = route.replace("<str:object_id>", row).replace("<str:kind>", "csv")
         path = path.replace("<path:content_type_id>/<path:object_id>", f"1/{self.payment.pk}")
         path = path.replace("^(?P<app_label>ledger|payments|auth)/$", "payments/")
         return path.replace("(?P<url>.*)$", "no/such/page")
@@ -223,7 +241,8 @@ def world() -> World:
     User.objects.create_user(BARE, is_staff=True)
     User.objects.create_superuser(BOSS, password="pw")
     blocked, asked, limit = two_people(now)
-    return World(payment, held, Review.objects.get(), InboundEvent.objects.get(), blocked, asked, limit)
+    uploads = uploaded(lambda: now, "walk-row"), started(lambda: now, "walk-other-row")
+    return World(payment, held, Review.objects.get(), InboundEvent.objects.get(), blocked, asked, limit, *uploads)
 
 
 def two_people(now: datetime) -> tuple[PaymentMethod, Approval, Limit]:
@@ -347,9 +366,17 @@ DEEDS = (
     Deed("payment/{held}/capture", "operator", {"amount": "100.00"}),
     Deed("payment/{held}/cancel", "operator", {}),
     Deed("inboundevent/{event}/replay", "operator", {}),
+    Deed("batch/{checked}/start", "operator", {"reason": "monthly dues"}),
+    Deed("batch/{checked}/discard", "finance", {}),
+    Deed("batch/{running}/pause", "operator", {"because": "the bank called"}),
+    Deed("batch/{running}/cancel_rest", "finance", {}),
     Deed("approval/{approval}/approve", "finance", {}),
     Deed("approval/{approval}/reject", "operator", {"note": "not for everybody"}),
-    Deed("limit/ask", "operator", {"per_item": "5", "per_day": "9", "reason": "small uploads", "currency": "USD"}),
+    Deed(
+        "limit/ask", "operator",
+        {"action": "start_batch", "role": "finance", "currency": "USD", "per_item": "5", "per_day": "9",
+         "reason": "small uploads"},
+    ),
     Deed("limit/{limit}/edit", "finance", {"per_item": "5", "per_day": "9", "reason": "small uploads"}),
     Deed("paymentmethod/{method}/block", "operator", {"reason": "the payer lost it"}),
     Deed("paymentmethod/{blocked}/lift", "finance", {"reason": "it was found"}),
@@ -380,6 +407,8 @@ class TestARightThatWasTakenAway:
             blocked=world.blocked.public_id,
             approval=world.approval.public_id,
             limit=world.limit.pk,
+            checked=world.checked.public_id,
+            running=world.running.public_id,
         )
         person, client = User.objects.get(username=deed.role), client_of(deed.role)
         form = client.get(f"{path}/").context["form"]
