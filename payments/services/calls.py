@@ -13,6 +13,7 @@ from payments.gateways.base import Adapter, WireAnswer, WireRequest
 from payments.gateways.errors import NotTried
 from payments.models import GatewayAccount
 from payments.services.accounts import adapter_of, credentials_of, missing_credentials
+from payments.services.switches import stopped_everything
 
 Clock = Callable[[], datetime]
 _LOCK_SPACE = 0x43F << 48  # session advisory locks of operations, apart from every other use
@@ -44,7 +45,10 @@ def call(
 
 
 def ask(account: GatewayAccount, request: WireRequest, clock: Clock) -> WireAnswer:
-    """A question: reads only, so that it may be repeated. Raises like `call`."""
+    """A question: reads only, so that it may be repeated. Raises like `call`, and NotTried while everything is stopped."""
+    stopped = stopped_everything()
+    if stopped:
+        raise NotTried(stopped)
     until = clock() + timedelta(seconds=account.call_seconds)
     return call(account, request, send_before=until, done_before=until, clock=clock)
 

@@ -23,6 +23,7 @@ from payments.services.case import lock_payment
 from payments.services.clocks import next_look_up, set_payment_clock
 from payments.services.questions import open_question
 from payments.services.recording import Cause, Recorded, record_fact
+from payments.services.switches import stopped_everything
 from payments.states import (
     COLLECTING,
     OPEN_OPERATION_STATES,
@@ -143,6 +144,9 @@ def look_up(
 
     `may_conclude` False (its sender still lives): presence is believed, absence is not.
     """
+    if stopped_everything():  # nobody's silence: no incident, and nothing to keep as evidence
+        _count(operation_id, clock(), answered=False)
+        return Asked(answered=False, changes=())
     operation = Operation.objects.select_related("gateway_account", "attempt").get(pk=operation_id)
     answer, evidence = _ask_and_keep(operation, clock, asked_by, by_id=_asked_by_id(operation))
     if answer.answered and not answer.found and not _asked_by_id(operation) and _may_ask_by_id(operation):

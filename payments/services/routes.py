@@ -46,7 +46,7 @@ def ask_route(
     Raises: Forbidden, NotFound, InvalidInput naming the field; Conflict if it was edited since `version`, or somebody has
     asked for a change already. Idempotent as `ask_approval`. Writes: the approval.
     """
-    check_plan(plan)
+    _check(plan)
     if route is not None and _find(str(route)).version != version:
         raise Conflict("The route was changed since you opened it. Look at it as it is now.")
     subject = str(route) if route is not None else f"{NEW}/{plan.name}"[:100]
@@ -64,7 +64,11 @@ def ask_order(priorities: Mapping[int, int], *, reason: str, actor: Actor, now: 
 
 
 def differences(plan: RoutePlan, route: Route | None) -> list[tuple[str, str, str]]:
-    """What changes: (label, now, then) in words; of a new route everything that it says."""
+    """What changes: (label, now, then) in words; of a new route everything that it says.
+
+    Raises: InvalidInput naming the field, CardNumberRefused, NotFound, if it can be no route at all.
+    """
+    _check(plan)
     before = _words(plan_of(route)) if route is not None else {}
     after = _words(plan)
     return [(label, before.get(label, "–"), value) for label, value in after.items() if before.get(label) != value]
@@ -96,7 +100,7 @@ def _words(plan: RoutePlan) -> dict[str, str]:
     }
 
 
-def check_plan(plan: RoutePlan) -> None:
+def _check(plan: RoutePlan) -> None:
     """Can it be a route at all? Raises: InvalidInput naming the field, CardNumberRefused, NotFound (the account)."""
     if not plan.name.strip():
         raise InvalidInput("A route needs a name: explanations quote it.", field="name")
@@ -145,7 +149,6 @@ def _find(key: str, *, lock: bool = False) -> Route:
 
 def _show_route(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
     plan = RoutePlan(**arguments)
-    check_plan(plan)
     route = None if subject.startswith(f"{NEW}/") else _find(subject)
     changed = differences(plan, route)
     if not changed:
