@@ -192,6 +192,7 @@ def settlement_of(entry: Json, telling: Telling) -> SettlementTold:
 
 def refused(intent: Json, error: Json, telling: Telling, *, alive: bool) -> Fact:
     """Why the last try took nothing. `alive`: the payer, who was sent to their bank, could still try again."""
+    error = {**error, **_blocked(intent, error)}
     meaning = codes.declined(code_of(error))
     fact = replace(
         of_intent(intent, FactKind.DECLINED, telling),
@@ -201,6 +202,16 @@ def refused(intent: Json, error: Json, telling: Telling, *, alive: bool) -> Fact
         alive=alive,
     )
     return with_error(fact, error)
+
+
+def _blocked(intent: Json, error: Json) -> Json:
+    """Stripe's own block, where its error tells it as any decline: the failed charge shows what it was."""
+    outcome = part(intent, "latest_charge", "outcome")
+    told = codes.declined(code_of(error)).failure_class == FailureClass.FRAUD
+    if told or text_in(outcome, "type") != "blocked":
+        return {}
+    reason = text_in(outcome, "reason")
+    return {"decline_code": reason if reason in codes.SHEET else "request_blocked"}
 
 
 def with_error(fact: Fact, error: Json) -> Fact:

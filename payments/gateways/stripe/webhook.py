@@ -154,14 +154,12 @@ def _intent_money(event: Json, intent: Json, telling: Telling) -> list[Fact]:
 
 
 def _intent_failed(event: Json, intent: Json, telling: Telling) -> list[Fact]:
-    """Refused. Where our own call made it so, nobody else can go on with it; after a redirect the payer can."""
+    """Refused; whether the payer can still go on with it an event does not say, so that it counts as alive."""
     reading.status_of(intent)
     error = part(intent, "last_payment_error")
     if not error:
         raise Unreadable("a payment failed, and no error is named")
-    ours = reading.reference_of(intent)
-    by_our_call = bool(ours) and text_in(part(event, "request"), "idempotency_key") == ours
-    return [reading.refused(intent, error, telling, alive=not by_our_call)]
+    return [reading.refused(intent, error, telling, alive=True)]
 
 
 def _intent_action(event: Json, intent: Json, telling: Telling) -> list[Fact]:
