@@ -12,6 +12,7 @@ from payments.services.actors import SYSTEM, Actor
 from payments.services.batches.running import run_batch
 from payments.services.batches.starting import start_batch
 from payments.services.batches.upload import upload_batch
+from payments.services.calls import Clock as AnyClock
 from payments.states import BatchState
 from tests.payments.batches.sheets import csv_file, orders
 from tests.payments.factories import Clock
@@ -39,7 +40,7 @@ def uploaded(
     return upload_batch(name, file or csv_file(*orders(references, **fields)), actor=SYSTEM, now=clock())
 
 
-def started(clock: Clock, *references: str, **more: object) -> Batch:
+def started(clock: AnyClock, *references: str, **more: object) -> Batch:
     """An upload that runs; no row is begun yet."""
     batch = uploaded(clock, *references, **more)  # type: ignore[arg-type]
     return start_batch(batch.public_id, version=batch.version, reason="", actor=SYSTEM, now=clock()).batch
