@@ -13,6 +13,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -34,7 +35,7 @@ from payments.queries import approval_page as pages
 from payments.queries.queues import MOST_COUNTED, MOST_SHOWN, capped
 from payments.services import approvals
 from payments.services.actors import Actor
-from payments.services.approvable import approvable, title_of
+from payments.services.approvable import title_of
 from payments.states import ApprovalState
 
 VIEW = "payments.view_approval"
@@ -148,8 +149,8 @@ class ApprovalAdmin(LockedAdmin):
             "asked": pages.asked_lines(obj),
             "decided": pages.decided_lines(obj),
             "pending": pending,
-            "could": pages.who_could(obj, (approvals.APPROVE, approvable(obj.command).right)) if pending else "",
-            "steps_to_take": self._steps(obj, Actor.for_user(request.user), now) if pending else [],
+            "could": _who_could(obj) if pending else "",
+            "steps_to_take": self._steps(obj, _actor(request), now) if pending else [],
         }
 
     def _steps(self, approval: Approval, actor: Actor, now: datetime) -> list[Step]:
@@ -218,12 +219,22 @@ class ApprovalAdmin(LockedAdmin):
 
     def _withdraw(self, request: HttpRequest, approval: Any) -> HttpResponse:
         try:
-            done = approvals.withdraw(approval.public_id, actor=Actor.for_user(request.user), now=timezone.now())  # type: ignore[arg-type]  # signed in: the right was asked for before
+            done = approvals.withdraw(approval.public_id, actor=_actor(request), now=timezone.now())
         except errors.PaymentsError as refusal:
             messages.error(request, refusal.detail)
         else:
             messages.success(request, done.outcome)
         return HttpResponseRedirect(self.url_of(approval))
+
+
+def _actor(request: HttpRequest) -> Actor:
+    assert isinstance(request.user, User), "only signed-in people get here"
+    return Actor.for_user(request.user)
+
+
+def _who_could(approval: Approval) -> str:
+    needed = approvals.rights_to_decide(approval)
+    return pages.who_could(approval, needed) if needed else ""
 
 
 def _facts(approval: Approval) -> list[KeyValue]:

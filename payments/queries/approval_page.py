@@ -86,7 +86,9 @@ def agreed_before(approval: Approval, user_id: int | None, now: datetime) -> int
 
 def who_could(approval: Approval, rights: Sequence[str]) -> str:
     """The people who hold all of these rights and did not ask, by name: "carl, dora"; empty: nobody."""
-    people = User.objects.filter(is_active=True, is_staff=True).exclude(pk=approval.asked_by_user_id)
+    people = User.objects.filter(is_active=True, is_staff=True)
+    if approval.asked_by_user_id is not None:
+        people = people.exclude(pk=approval.asked_by_user_id)
     for right in rights:
         app, _, codename = right.partition(".")
         people = people.filter(groups__permissions__codename=codename, groups__permissions__content_type__app_label=app)

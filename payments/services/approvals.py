@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from payments.errors import Conflict, Forbidden, InvalidInput, NotAllowedNow, NotFound, PaymentsError
 from payments.models import Approval
 from payments.services.actors import SYSTEM, Actor
-from payments.services.approvable import Approvable, Arguments, Line, approvable
+from payments.services.approvable import COMMANDS, Approvable, Arguments, Line, approvable
 from payments.services.calls import Clock
 from payments.states import ApprovalState
 
@@ -79,7 +79,10 @@ def refusal_of(approval: Approval, actor: Actor, now: datetime) -> str:
         return "A request is decided by a person, signed in."
     if _same_person(approval, actor):
         return "You asked for this yourself: another person has to agree."
-    missing = [right for right in (APPROVE, approvable(approval.command).right) if right not in actor.permissions]
+    needed = rights_to_decide(approval)
+    if not needed:
+        return "This is no longer offered: it runs out by itself."
+    missing = [right for right in needed if right not in actor.permissions]
     return f"This needs the right {missing[0].partition('.')[2].replace('_', ' ')}." if missing else ""
 
 
@@ -116,6 +119,11 @@ def prepare(public_id: str, *, actor: Actor, clock: Clock) -> Prepared:
 
 def _line(stored: Sequence[str]) -> Line:
     return stored[0], stored[1]
+
+
+def rights_to_decide(approval: Approval) -> tuple[str, ...]:
+    """What deciding takes; nothing for a command that is no longer offered, which nobody can decide."""
+    return (APPROVE, approvable(approval.command).right) if approval.command in COMMANDS else ()
 
 
 def approve(public_id: str, *, digest: str, note: str, actor: Actor, clock: Clock) -> Approval:
@@ -331,7 +339,8 @@ def _maker(approval: Approval, offered: Approvable) -> Actor:
 
 def _expire(approval: Approval, now: datetime) -> Approval:
     approval.mark_expired()
-    return _close(approval, SYSTEM, now, "Nobody decided in time.", approvable(approval.command))
+    offered = approvable(approval.command) if approval.command in COMMANDS else None
+    return _close(approval, SYSTEM, now, "Nobody decided in time.", offered)
 
 
 def _close(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
@@ -199,8 +200,11 @@ class TestAgreeing:
     def test_two_checkers_at_once_carry_out_once(
         self, asked: Approval, row: PaymentMethod, checker: Actor, clock: Clock
     ) -> None:
-        others = [person(f"checker-{n}") for n in range(6)]
-        answers = at_once([lambda who=who: agree(asked, who, clock).state for who in others])
+
+        def decide(who: Actor) -> str:
+            return agree(asked, who, clock).state
+
+        answers = at_once([partial(decide, person(f"checker-{n}")) for n in range(6)])
         assert answers.count("executed") == 1
         assert (
             sum(answer.startswith("Conflict: The request is executed already, by checker-") for answer in answers) == 5
@@ -333,6 +337,14 @@ class TestTime:
         assert (state(asked), asked.outcome, asked.decided_by) == ("expired", "Nobody decided in time.", "")
         assert lamp.heard == [f"{row.public_id} expired"]
         assert expire_due(clock()) == 0
+
+    def test_a_command_that_is_no_longer_offered_runs_out(self, asked: Approval, checker: Actor, clock: Clock) -> None:
+        Approval.objects.update(command="gone_since_spring")
+        asked.refresh_from_db()
+        assert refusal_of(asked, checker, clock()).startswith("This is no longer offered")
+        clock.pass_(hours=2)
+        assert expire_due(clock()) == 1
+        assert state(asked) == "expired"
 
     def test_asking_anew_ends_what_ran_out(
         self, asked: Approval, lamp: Lamp, maker: Actor, row: PaymentMethod, clock: Clock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import date
+from functools import partial
 
 import pytest
 from django.db import connection, transaction
@@ -123,9 +124,11 @@ class TestKeeping:
         assert "secret" not in shown
 
     def test_two_answers_at_once_keep_one_credential(self, operation: Operation, clock: Clock) -> None:
-        at_once(
-            [lambda n=n: str(keep_issued(operation.pk, Issued(f"vault_{n}", f"cus_{n}"), clock())) for n in range(6)]
-        )
+        def keep(n: int) -> str:
+            keep_issued(operation.pk, Issued(f"vault_{n}", f"cus_{n}"), clock())
+            return "done"
+
+        at_once([partial(keep, n) for n in range(6)])
         kept = credential()
         assert kept.token.removeprefix("vault_") == kept.customer.removeprefix("cus_")
 
@@ -224,7 +227,7 @@ class TestBlocking:
             record_block(PaymentMethod.objects.get(pk=row.pk), because=f"reason {n}", by="", now=clock())
             return "done"
 
-        at_once([lambda n=n: block(n) for n in range(6)])
+        at_once([partial(block, n) for n in range(6)])
         row.refresh_from_db()
         assert [block.because for block in MethodBlock.objects.all()] == [row.blocked_because]
 
@@ -245,8 +248,8 @@ class TestLifting:
         blocked.refresh_from_db()
         assert blocked.blocked_at is not None
         assert agree(asked, person("carl"), clock).state == "executed"
-        blocked.refresh_from_db()
-        assert (blocked.blocked_at, blocked.blocked_because, why_blocked(blocked)) == (None, "", "")
+        lifted = PaymentMethod.objects.get(pk=blocked.pk)
+        assert (lifted.blocked_at, lifted.blocked_because, why_blocked(lifted)) == (None, "", "")
         block = MethodBlock.objects.get()
         assert (block.asked_by, block.approved_by, block.lifted_because) == ("mia", "carl", REASON)
         assert block.lifted_at is not None
