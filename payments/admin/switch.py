@@ -37,7 +37,7 @@ class ReasonForm(CommandForm):
 class SwitchAdmin(LockedAdmin):
     """Both switches on top, what was stopped before below."""
 
-    list_display = ("what", "because", "thrown", "since", "lifted", "until", "lifted_because")
+    list_display = ("what", "because", "thrown", "since", "lifted", "until", "resumed_because")
     list_title = "Stop sending"
     list_intro = "For a bank's incident, a wave of fraud, or a mistake of ours. Nothing is lost: what is stopped waits."
     empty_title = "Nothing was ever stopped"
@@ -72,6 +72,10 @@ class SwitchAdmin(LockedAdmin):
     @admin.display(description="Resumed")
     def until(self, switch: Any) -> SafeString:
         return display.when(switch.lifted_at, switch.listed_at)
+
+    @admin.display(description="Resumed because")
+    def resumed_because(self, switch: Switch) -> Any:
+        return switch.lifted_because or display.DASH
 
     def commands(self) -> Sequence[Command]:
         kinds = (Switch.Kind.CHARGES, Switch.Kind.EVERYTHING)

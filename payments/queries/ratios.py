@@ -34,6 +34,11 @@ class Bar:
         """The ratio as people read it."""
         return "–" if self.percent is None else f"{self.percent} %"
 
+    @property
+    def counts(self) -> str:
+        """What the ratio is made of."""
+        return f"{self.part:,} of {self.whole:,}" if self.whole else "none yet"
+
 
 @dataclass(frozen=True, slots=True)
 class Gauge:

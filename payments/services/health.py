@@ -6,13 +6,14 @@ Only calls that were not sent or whose outcome is unknown count against a gatewa
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import reduce
 
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Least
 
 from payments.gateways.errors import GatewayError
-from payments.models import GatewayAccount, GatewayHealth, HealthEvent, Incident, Operation
+from payments.models import GatewayAccount, GatewayHealth, HealthEvent, Incident
 from payments.services.calls import Clock, adapter_for, ask
 from payments.services.incidents import close_incident, open_incident
 from payments.services.switches import stopped_everything
@@ -84,9 +85,10 @@ def _unhealthy(health: GatewayHealth, message: str, now: datetime, payment_id: i
 
 def _wait(account: GatewayAccount, failures: int) -> timedelta:
     """The account's own wait, doubled for each failure beyond those that opened it, ten minutes at most."""
-    doublings = min(max(failures - account.breaker_failures, 0), 20)
     own = timedelta(seconds=account.breaker_seconds)
-    return max(own, min(own * 2**doublings, _LONGEST_WAIT))
+    doublings = range(min(max(failures - account.breaker_failures, 0), 20))
+    longer = reduce(lambda wait, _: wait * 2, doublings, own)
+    return max(own, min(longer, _LONGEST_WAIT))
 
 
 def _failures(health: GatewayHealth) -> str:
@@ -170,17 +172,21 @@ def _read(account: GatewayAccount, clock: Clock) -> str:
 
 def _free_probe(health: GatewayHealth, now: datetime) -> int:
     """The payment let through has made no call in time: give its turn to the next, unless its call is still open."""
-    calls = Operation.objects.filter(gateway_account_id=health.gateway_account_id, payment_id=health.probe_id)
-    open_call = calls.filter(
-        kind__in=[kind.value for kind in COLLECTING], state__in=[state.value for state in OPEN_OPERATION_STATES]
-    )
     row = GatewayHealth.objects.filter(
         pk=health.pk, state=BreakerState.HALF_OPEN, probe_id=health.probe_id, next_check_at=health.next_check_at
     )
-    if health.probe_id is not None and open_call.exists():
+    if _has_open_call(health):
         seconds = health.gateway_account.breaker_seconds
         return row.update(next_check_at=now + timedelta(seconds=seconds))
     return row.update(probe=None, next_check_at=None)
+
+
+def _has_open_call(health: GatewayHealth) -> bool:
+    if health.probe is None:
+        return False
+    calls = health.probe.operations.filter(gateway_account_id=health.gateway_account_id)
+    kinds, states = [kind.value for kind in COLLECTING], [state.value for state in OPEN_OPERATION_STATES]
+    return calls.filter(kind__in=kinds, state__in=states).exists()
 
 
 def _note(account_id: int, what: str, because: str, now: datetime) -> None:

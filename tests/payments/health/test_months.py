@@ -174,13 +174,13 @@ class TestGauge:
             )  # fmt: skip
 
         with CaptureQueriesContext(connection) as queries:
-            declines, disputed = gauges(account)
+            declines, disputes_of_it = gauges(account)
 
         assert len(queries) == 1
         assert [bar.percent for bar in declines.bars] == [Decimal("60.00"), Decimal("25.00"), None]
         assert [bar.tone for bar in declines.bars] == ["bad", "quiet", "quiet"]
-        assert [bar.tone for bar in disputed.bars] == ["quiet", "bad", "quiet"]
-        assert (declines.alarm, disputed.alarm) == (True, False)
+        assert [bar.tone for bar in disputes_of_it.bars] == ["quiet", "bad", "quiet"]
+        assert (declines.alarm, disputes_of_it.alarm) == (True, False)
         assert declines.bars[0].hint == "Declines in March 2026: 30 of 50; the line is at 50.00 %."
-        assert all(0 <= bar.width <= 100 for gauge in (declines, disputed) for bar in gauge.bars)
+        assert all(0 <= bar.width <= 100 for gauge in (declines, disputes_of_it) for bar in gauge.bars)
         assert declines.bars[0].width > declines.line_at > declines.bars[1].width
