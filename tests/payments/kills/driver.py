@@ -23,6 +23,16 @@ def advance(payment_pk: str) -> dict[str, object]:
     return {}
 
 
+def run_batch(batch_pk: str) -> dict[str, object]:
+    """What the task payments.run_batch does."""
+    from django.utils import timezone
+
+    from payments.services.batches.running import run_batch as run
+
+    run(int(batch_pk), timezone.now)
+    return {}
+
+
 def new(reference: str) -> dict[str, object]:
     """The demo's gateway account and one payment that nobody has worked on."""
     from tests.payments.factories import Clock, new_payment, nmi_account
@@ -61,6 +71,7 @@ def report(payment_pk: str) -> dict[str, object]:
 
 COMMANDS: dict[str, Callable[[str], dict[str, object]]] = {
     "advance": advance,
+    "run_batch": run_batch,
     "new": new,
     "sweep": sweep,
     "report": report,
