@@ -118,3 +118,4 @@ def prepare_people(*, demo: bool) -> None:
             make_staff(name, name, password)
     ensure_gateway_account("nmi", "nmi", "NMI (simulated)")
     ensure_gateway_account("convesiopay", "convesiopay", "ConvesioPay (simulated)", priority=200)
+    ensure_gateway_account("stripe", "stripe", "Stripe (simulated)", priority=300)

@@ -176,6 +176,9 @@ def _environment(folder: Path, postgres: Postgres, valkey: Valkey, simulator_por
         "GATEWAY_CONVESIOPAY_SECRET": secrets.token_urlsafe(20),
         "GATEWAY_CONVESIOPAY_INTEGRATION": "drill",
         "GATEWAY_CONVESIOPAY_WEBHOOK_SECRET": secrets.token_hex(20),
+        "GATEWAY_STRIPE_BASE_URL": f"http://127.0.0.1:{simulator_port}/stripe",
+        "GATEWAY_STRIPE_SECRET_KEY": secrets.token_urlsafe(20),
+        "GATEWAY_STRIPE_WEBHOOK_SECRET": secrets.token_urlsafe(20),
     }
 
 

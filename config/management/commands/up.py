@@ -35,7 +35,7 @@ from config.supervisor import (
 )
 
 DATABASE = "counterfoil"
-PLAYED = ("nmi", "convesiopay")  # gateways of the simulator that the demo speaks to
+PLAYED = ("nmi", "convesiopay", "stripe")  # gateways of the simulator that the demo speaks to
 GENERATED = (
     "SECRET_KEY",
     "GATEWAY_NMI_SECURITY_KEY",
@@ -43,6 +43,8 @@ GENERATED = (
     "GATEWAY_CONVESIOPAY_SECRET",
     "GATEWAY_CONVESIOPAY_INTEGRATION",
     "GATEWAY_CONVESIOPAY_WEBHOOK_SECRET",
+    "GATEWAY_STRIPE_SECRET_KEY",
+    "GATEWAY_STRIPE_WEBHOOK_SECRET",
 )
 
 
