@@ -92,8 +92,9 @@ def _retry_later(case: Case, attempt: Attempt, operation: Operation, now: dateti
 
 
 def _give_up(case: Case, attempt: Attempt, operation: Operation, step: NextStep, now: datetime) -> None:
-    said = operation.message or operation.code or "no reason given"
-    because = f"{attempt.gateway_account.name}: {said}. {_WORDS[step]}"
+    said = (operation.message or "no reason given").rstrip(".")
+    code = f" (code {operation.code})" if operation.code else ""
+    because = f"{attempt.gateway_account.name}: {said}{code}. {_WORDS[step]}"
     tell(case, FactKind.GIVEN_UP, now, because[:400])
     if step == NextStep.STOP_AND_REVIEW:
         open_question(case, ReviewKind.PAYMENT_STOPPED, because, now)

@@ -169,6 +169,7 @@ def declined(now: datetime, **fields: object) -> Payment:
         failure_class=FailureClass.INSUFFICIENT_FUNDS, code="202", message="Insufficient funds",
     )  # fmt: skip
     tell(payment, fact, now)
+    execution._next_step(payment.pk, now)  # nobody else can be asked, and an hour leaves no room for a later try
     return fresh(payment)
 
 
@@ -183,7 +184,9 @@ def absent(now: datetime, **fields: object) -> Payment:
         failure_class=FailureClass.GATEWAY_UNAVAILABLE, message="5 answered look-ups show no trace of it",
     )  # fmt: skip
     last = operation.look_ups.order_by("-id").values_list("pk", flat=True).first()
+    Payment.objects.filter(pk=payment.pk).update(expires_at=at)  # no time is left for another try
     tell(payment, fact, at, look_up_id=last)
+    execution._next_step(payment.pk, at)
     return fresh(payment)
 
 

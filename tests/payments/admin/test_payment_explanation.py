@@ -177,7 +177,7 @@ def test_exhausted_look_ups_show_the_question_and_the_review() -> None:
 
 
 def test_a_decline_names_the_gateways_code() -> None:
-    assert explained("declined").because[0].text == ("Nothing was taken: Insufficient funds. NMI answered code 202.")
+    assert explained("declined").because[0].text.startswith("NMI: Insufficient funds (code 202). The payer has to")
 
 
 @pytest.mark.parametrize(
