@@ -57,7 +57,8 @@ ADVICE: dict[FailureClass, Advice] = {
     FailureClass.LIMIT_EXCEEDED: Advice(
         (NextStep.REDUCED_AMOUNT, NextStep.ASK_PAYER), "This amount is above the card's limit. Please use another card."
     ),
-    FailureClass.DUPLICATE: Advice((NextStep.LOOK_UP,), _WAIT),
+    # Proven refused as the double of something: of what, and whether that one is paid, a person has to find out.
+    FailureClass.DUPLICATE: Advice((NextStep.STOP_AND_REVIEW,), _WAIT),
     FailureClass.INVALID_REQUEST: Advice((NextStep.STOP_AND_REVIEW,), _OUR_FAULT),
     FailureClass.CONFIGURATION_ERROR: Advice((NextStep.OTHER_GATEWAY, NextStep.STOP_AND_REVIEW), _OUR_FAULT),
     FailureClass.GATEWAY_ERROR: Advice(

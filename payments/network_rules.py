@@ -209,16 +209,18 @@ _SAYS_MORE = frozenset(
         FailureClass.INVALID_REQUEST,
     }
 )
+# They try nothing with this card again, and tell the payer more than a plain refusal does.
+_FINAL = frozenset({FailureClass.FRAUD, FailureClass.EXPIRED_CARD, FailureClass.INVALID_CARD_DATA})
 _LIFTED = frozenset({FailureClass.HARD_DECLINE, FailureClass.UNKNOWN})
 
 
 def applied(failure_class: FailureClass, advice: NetworkAdvice) -> FailureClass:
-    """The class of a refusal once the network has been heard. `never` is a hard decline; fraud stays fraud.
+    """The class of a refusal once the network has been heard. `never` is a hard decline; fraud stays fraud, bad data bad data.
 
     "Try again later" lifts a hard decline or one of an unknown reason, and says nothing against a class that is plainer.
     """
     if advice.never:
-        return failure_class if failure_class == FailureClass.FRAUD else FailureClass.HARD_DECLINE
+        return failure_class if failure_class in _FINAL else FailureClass.HARD_DECLINE
     if advice.failure_class is None or failure_class in _SAYS_MORE:
         return failure_class
     if advice.failure_class == FailureClass.SOFT_DECLINE:

@@ -67,11 +67,11 @@ class TestNextStep:
             (FailureClass.FRAUD, NextStep.NEVER_AGAIN, NextStep.NEVER_AGAIN),
             (FailureClass.AUTHENTICATION_REQUIRED, NextStep.ASK_PAYER, NextStep.ASK_PAYER),
             (FailureClass.LIMIT_EXCEEDED, NextStep.ASK_PAYER, NextStep.REDUCED_AMOUNT),
-            (FailureClass.DUPLICATE, NextStep.LOOK_UP, NextStep.LOOK_UP),
+            (FailureClass.DUPLICATE, NextStep.STOP_AND_REVIEW, NextStep.STOP_AND_REVIEW),
             (FailureClass.INVALID_REQUEST, NextStep.STOP_AND_REVIEW, NextStep.STOP_AND_REVIEW),
             (FailureClass.CONFIGURATION_ERROR, NextStep.STOP_AND_REVIEW, NextStep.OTHER_GATEWAY),
             (FailureClass.GATEWAY_ERROR, NextStep.STOP_AND_REVIEW, NextStep.OTHER_GATEWAY),
-            (FailureClass.GATEWAY_UNAVAILABLE, NextStep.STOP_AND_REVIEW, NextStep.OTHER_GATEWAY),
+            (FailureClass.GATEWAY_UNAVAILABLE, NextStep.ASK_PAYER, NextStep.OTHER_GATEWAY),
             (FailureClass.UNKNOWN, NextStep.STOP_AND_REVIEW, NextStep.STOP_AND_REVIEW),
         ],
     )

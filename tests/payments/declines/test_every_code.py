@@ -1,0 +1,225 @@
+"""Does each code of each gateway's sheet end in its class, and in the action that the class asks for? Against the simulator.
+
+Every code is paid for with twice: where its gateway is the only one, and where another one would take the card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from payments.declines import ADVICE
+from payments.facts import Fact, FactKind
+from payments.gateways.registry import ADAPTERS, get_adapter
+from payments.models import Operation, Payment, Retry, Review
+from payments.services import execution, sending
+from payments.services.accounts import ensure_gateway_account
+from payments.services.actors import SYSTEM
+from payments.services.declining import advice_for
+from payments.services.execution import advance_payment
+from payments.services.intake import MethodRequest, PaymentRequest, create_payment
+from payments.services.recording import Cause, record_fact
+from payments.states import (
+    Certainty,
+    FailureClass,
+    OperationKind,
+    OperationState,
+    PaymentState,
+    ReviewKind,
+    Source,
+    Waits,
+)
+from tests.payments.factories import Clock
+from tests.simulator_fixture import SimulatorProcess, start_simulator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+F = FailureClass
+MONTH = 30 * 86_400
+CREDENTIALS = {
+    "nmi": {"SECURITY_KEY": "demo-nmi-security-key", "WEBHOOK_SECRET": "demo-nmi-webhook-secret"},
+    "stripe": {"SECRET_KEY": "sk_test_demo", "WEBHOOK_SECRET": "whsec_demo"},
+    "convesiopay": {
+        "SECRET": "demo-convesiopay-secret", "INTEGRATION": "demo-integration", "WEBHOOK_SECRET": "demo-convesiopay-webhook",
+    },
+}  # fmt: skip
+# Answers to a capture, a void, a refund or an ill-formed request, and of keys that are refused.
+NO_ANSWER_TO_A_SALE: dict[str, set[str]] = {
+    "nmi": {"300:not_pending_settlement"},
+    "convesiopay": {"http:401"},
+    "stripe": {
+        "amount_too_large", "amount_too_small", "api_key_expired", "authentication_error",
+        "capture_charge_authorization_expired", "card_declined", "charge_already_captured", "charge_already_refunded",
+        "charge_disputed", "charge_expired_for_capture", "charge_not_refundable", "idempotency_error",
+        "idempotency_key_in_use", "intent_invalid_state", "invalid_charge_amount", "invalid_request_error",
+        "livemode_mismatch", "parameter_invalid_empty", "parameter_invalid_integer", "parameter_invalid_string_blank",
+        "parameter_invalid_string_empty", "parameter_missing", "parameter_unknown", "parameters_exclusive",
+        "payment_intent_unexpected_state", "payment_method_unexpected_state", "permission_error",
+        "refund:charge_for_pending_refund_disputed", "refund:declined", "refund:expired_or_canceled_card",
+        "refund:insufficient_funds", "refund:lost_or_stolen_card", "refund:merchant_request", "refund:unknown",
+        "refund_disputed_payment", "secret_key_required", "status_transition_invalid", "token_already_used",
+    },
+}  # fmt: skip
+# Blocked by the gateway's own rules: to the outside that is told as a generic decline.
+TOLD_AS = {("stripe", "rule"): "generic_decline", ("stripe", "highest_risk_level"): "generic_decline"}
+# A duplicate is looked up at once, and our own transaction is found refused.
+REFUSED_BY_LOOK_UP = {("nmi", "430")}
+KINDS = {
+    Certainty.REFUSED: FactKind.DECLINED, Certainty.NOT_SENT: FactKind.NOT_SENT, Certainty.UNKNOWN: FactKind.UNKNOWN,
+}  # fmt: skip
+ACTIONS = {
+    F.HARD_DECLINE: "never again", F.FRAUD: "block",
+    F.SOFT_DECLINE: "retry", F.INSUFFICIENT_FUNDS: "retry", F.GATEWAY_ERROR: "retry", F.GATEWAY_UNAVAILABLE: "retry",
+    F.EXPIRED_CARD: "ask payer", F.INVALID_CARD_DATA: "ask payer", F.AUTHENTICATION_REQUIRED: "ask payer",
+    F.LIMIT_EXCEEDED: "ask payer",
+    F.DUPLICATE: "review", F.INVALID_REQUEST: "review", F.CONFIGURATION_ERROR: "review", F.UNKNOWN: "review",
+}  # fmt: skip
+RETRIED_AFTER = {
+    F.SOFT_DECLINE: timedelta(days=1), F.INSUFFICIENT_FUNDS: timedelta(days=2),
+    F.GATEWAY_ERROR: timedelta(minutes=5), F.GATEWAY_UNAVAILABLE: timedelta(minutes=5),
+}  # fmt: skip
+HELPED_ELSEWHERE = {F.SOFT_DECLINE, F.CONFIGURATION_ERROR, F.GATEWAY_ERROR, F.GATEWAY_UNAVAILABLE}
+SHEETS = [(name, code) for name in sorted(ADAPTERS) for code in get_adapter(name).codes]
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[SimulatorProcess]:
+    simulator = start_simulator()
+    yield simulator
+    simulator.stop()
+
+
+@pytest.fixture
+def simulator(process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> SimulatorProcess:
+    process.reset()
+    for provider, fields in [*CREDENTIALS.items(), ("other", CREDENTIALS["nmi"])]:
+        path = "nmi" if provider == "other" else provider
+        monkeypatch.setenv(f"GATEWAY_{provider.upper()}_BASE_URL", f"{process.url}/{path}")
+        for name, value in fields.items():
+            monkeypatch.setenv(f"GATEWAY_{provider.upper()}_{name}", value)
+    return process
+
+
+def intent(provider: str, token: str, clock: Clock, *, another: bool) -> Payment:
+    """A stored intent whose window is open long enough for every retry; `another` takes the card that this one refuses."""
+    ensure_gateway_account(provider, provider, provider.upper(), priority=1)
+    credentials = {provider: f"{provider}_{token}"}
+    if another:
+        ensure_gateway_account("other", "nmi", "Other", priority=2)
+        credentials["other"] = "nmi_tok_ok"
+    method = MethodRequest("card", credentials=credentials)
+    request = PaymentRequest(1000, "USD", "order-1", method, expires_in_seconds=MONTH)
+    return create_payment(request, actor=SYSTEM, now=clock())
+
+
+def refused(provider: str, code: str, clock: Clock, *, another: bool = False) -> tuple[Payment, Operation]:
+    """A payment that its first gateway answers with the code, and the call that was so answered."""
+    return followed(intent(provider, f"tok_decline_{code}", clock, another=another), clock)
+
+
+def told(provider: str, code: str, clock: Clock, *, another: bool = False) -> tuple[Payment, Operation]:
+    """The same for a code that no sale at the simulator is answered with: the fact that the adapter's sheet makes of it."""
+    meaning = get_adapter(provider).codes[code]
+    payment = intent(provider, "tok_ok", clock, another=another)
+    for _ in range(2):
+        execution._next_step(payment.pk, clock())
+    operation = payment.operations.get()
+    assert sending._start(operation.pk, clock()) is not None
+    fact = Fact(
+        KINDS[meaning.certainty], Source.ANSWER, clock(), reference=operation.reference, about=OperationKind.SALE,
+        certainty=meaning.certainty, failure_class=meaning.failure_class, code=code, message=meaning.text,
+        retry_after_seconds=meaning.retry_after_seconds,
+    )  # fmt: skip
+    account_id = operation.gateway_account_id
+    record_fact(fact, account_id=account_id, cause=Cause(operation_id=operation.pk), now=clock())
+    return followed(payment, clock)
+
+
+def followed(payment: Payment, clock: Clock) -> tuple[Payment, Operation]:
+    advance_payment(payment.pk, clock)
+    payment.refresh_from_db()
+    return payment, payment.operations.order_by("id")[0]
+
+
+def met(provider: str, code: str, clock: Clock, *, another: bool = False) -> tuple[Payment, Operation]:
+    way = told if code in NO_ANSWER_TO_A_SALE.get(provider, ()) else refused
+    return way(provider, code, clock, another=another)
+
+
+def expected(provider: str, code: str) -> tuple[str, FailureClass, Certainty]:
+    """What the refused call is kept as: code, class, certainty."""
+    as_told = TOLD_AS.get((provider, code), code)
+    meaning = get_adapter(provider).codes[as_told]
+    settled = Certainty.REFUSED if (provider, code) in REFUSED_BY_LOOK_UP else meaning.certainty
+    return as_told, meaning.failure_class, settled
+
+
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize(("provider", "code"), SHEETS)
+def test_alone_it_ends_in_its_class_and_action(provider: str, code: str) -> None:
+    as_told, failure_class, certainty = expected(provider, code)
+
+    payment, operation = met(provider, code, Clock())
+
+    assert (operation.code, operation.failure_class, operation.certainty) == (as_told, failure_class, certainty)
+    assert payment.attempts.count() == 1
+    action = "look up" if certainty == Certainty.UNKNOWN else ACTIONS[failure_class]
+    assert seen(payment, operation) == action
+    assert (payment.method.blocked_at is not None) == (action == "block")
+    if certainty != Certainty.UNKNOWN:
+        assert advice_for(operation, provider).payer_wording == ADVICE[failure_class].payer_wording
+
+
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize(("provider", "code"), SHEETS)
+def test_another_gateway_is_asked_where_that_may_help_and_nowhere_else(provider: str, code: str) -> None:
+    _, failure_class, certainty = expected(provider, code)
+    helps = failure_class in HELPED_ELSEWHERE and certainty != Certainty.UNKNOWN
+
+    payment, _ = met(provider, code, Clock(), another=True)
+
+    asked = list(payment.attempts.order_by("number").values_list("gateway_account__slug", flat=True))
+    assert asked == ([provider, "other"] if helps else [provider])
+    assert (payment.state == PaymentState.CAPTURED) == helps
+
+
+def seen(payment: Payment, operation: Operation) -> str:
+    """Which action is observed of the payment."""
+    if payment.state == PaymentState.PENDING:
+        return waiting(payment, operation)
+    assert payment.state == PaymentState.FAILED and not payment.retries.exists()
+    if payment.method.blocked_at is not None:
+        return "block"
+    if Review.objects.filter(payment=payment).exists():
+        assert Review.objects.get(payment=payment).kind == ReviewKind.PAYMENT_STOPPED
+        return "review"
+    said = payment.transitions.filter(fact="given_up").latest("id").inputs["fact"]["message"]
+    if "The payer has to do something" in said:
+        return "ask payer"
+    assert "This card must not be tried again." in said
+    # An invalid number is invalid for ever; the payer is asked for another card all the same.
+    bad_data = operation.failure_class == F.INVALID_CARD_DATA and operation.network_code == "14"
+    return "ask payer" if bad_data else "never again"
+
+
+def waiting(payment: Payment, operation: Operation) -> str:
+    if payment.waits_for == Waits.LOOK_UP:
+        assert operation.state == OperationState.UNKNOWN and not payment.retries.exists()
+        return "look up"
+    retry = Retry.objects.get(payment=payment)
+    assert payment.waits_for == Waits.RETRY and operation.ended_at is not None
+    wait = RETRIED_AFTER[F(operation.failure_class)]
+    due = max(operation.ended_at + wait, operation.retry_not_before or operation.ended_at)
+    assert timedelta() <= retry.due_at - due < timedelta(seconds=20)
+    return "retry"
+
+
+def test_nothing_of_a_sheet_is_left_out_by_name() -> None:
+    sheets = {provider: set(get_adapter(provider).codes) for provider in ADAPTERS}
+
+    assert {provider: codes - sheets[provider] for provider, codes in NO_ANSWER_TO_A_SALE.items()} == {
+        provider: set() for provider in NO_ANSWER_TO_A_SALE
+    }
+    assert set(ACTIONS) == set(FailureClass)
+    assert len(SHEETS) >= 160
