@@ -68,6 +68,12 @@ CODE_OF_CLASS: Mapping[str, int] = {
     "unknown": 420,
 }
 
+# The card network's response code, as a processor that passes it on would report it.
+PROCESSOR_CODES: Mapping[int, str] = {
+    200: "05", 201: "05", 202: "51", 203: "61", 204: "57", 221: "15", 222: "14", 223: "54", 225: "82", 226: "55",
+    240: "01", 250: "04", 251: "41", 252: "43", 253: "59", 261: "R1", 262: "R0",
+}  # fmt: skip
+
 # Refused by the gateway itself: no transaction comes into being, the transaction id stays empty.
 WITHOUT_TRANSACTION = frozenset({300, 301, 410, 411, 460})
 

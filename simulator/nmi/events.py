@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from simulator.nmi.amounts import write_amount, write_moment
+from simulator.nmi.codes import PROCESSOR_CODES
 from simulator.nmi.model import Transaction
 from simulator.webhooks import Event
 
@@ -99,7 +100,7 @@ def transaction_body(transaction: Transaction, *, test_mode: bool, hide_outcome:
             "response_text": "Communication error" if hide_outcome else action.text,
             "response_code": "420" if hide_outcome else str(action.code),
             "processor_response_text": "",
-            "processor_response_code": "",
+            "processor_response_code": PROCESSOR_CODES.get(action.code, ""),
         },
     }
 

@@ -70,7 +70,10 @@ class Payer:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One version of one transaction. `refunds`: id of the transaction a refund gives back. Amounts in minor units."""
+    """One version of one transaction. `refunds`: id of the transaction a refund gives back. Amounts in minor units.
+
+    `flags`: what the request said of a stored credential.
+    """
 
     transaction_id: str
     order_id: str
@@ -85,6 +88,7 @@ class Transaction:
     vault_id: str = ""
     foreign: bool = False
     lapsed_at: datetime | None = None
+    flags: tuple[tuple[str, str], ...] = ()
 
     @property
     def opened_as(self) -> str:

@@ -16,6 +16,11 @@ from simulator.nmi.cards import Card, find_card
 from simulator.nmi.model import COMPLETE, FAILED, PENDING, PENDING_SETTLEMENT, UNKNOWN, Payer, Transaction
 
 LONGEST_DUP_SECONDS = 7_862_400
+KNOWN_FLAGS = {
+    "initiated_by": ("customer", "merchant"),
+    "stored_credential_indicator": ("stored", "used"),
+    "billing_method": ("recurring", "installment"),
+}
 
 
 def open_transaction(call: Call) -> Outcome:
@@ -47,11 +52,21 @@ def open_transaction(call: Call) -> Outcome:
         authcode=_authcode(call) if approved else "",
         vault_id=vault_id,
         foreign=call.origin == "foreign",
+        flags=_flags(call),
     )
     moved = approved and not validate
     kind = "authorisation" if call.operation == "auth" else "capture"
     outcome = conclude(call, transaction, make_movement(call, transaction, kind) if moved else None)
-    return replace(outcome, used_token=card.token if card.once and not vault_id else "", vault=added)
+    return replace(outcome, used_token=card.token if card.once else "", vault=added)
+
+
+def _flags(call: Call) -> tuple[tuple[str, str], ...]:
+    """How the card is said to be stored or used. Raises: Refusal."""
+    for name, known in KNOWN_FLAGS.items():
+        if call.form.get(name, "") not in ("", *known):
+            raise Refusal(f"Invalid {name}")
+    names = (*KNOWN_FLAGS, "initial_transaction_id", "customer_vault")
+    return tuple((name, call.form[name]) for name in names if call.form.get(name))
 
 
 def _first_condition(operation: str, code: int) -> str:

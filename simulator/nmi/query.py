@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from simulator.nmi.amounts import parse_moment, write_amount, write_moment
+from simulator.nmi.codes import PROCESSOR_CODES
 from simulator.nmi.model import Action, Transaction
 from simulator.nmi.store import Store
 
@@ -178,6 +179,6 @@ def _action(action: Action, transaction: Transaction) -> str:
         "processor_batch_id": action.batch_id,
         "response_code": str(action.code),
         "processor_response_text": "",
-        "processor_response_code": "",
+        "processor_response_code": PROCESSOR_CODES.get(action.code, ""),
     }
     return "<action>" + "".join(_element(name, value) for name, value in fields.items()) + "</action>"

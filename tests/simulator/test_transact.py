@@ -193,6 +193,28 @@ class TestTheVault:
         assert (again["response_code"], again["customer_vault_id"]) == ("100", stored)
         assert [m["amount_minor"] for m in nmi.simulator.movements("ref-2")] == [500]
 
+    def test_a_single_use_token_that_was_kept_is_spent_all_the_same(self, nmi: Nmi) -> None:
+        nmi.sale("ref-1", customer_vault="add_customer", payment_token="nmi_once_2")
+
+        assert nmi.sale("ref-2", payment_token="nmi_once_2")["responsetext"].startswith("Payment token has already")
+
+    def test_flags_of_stored_credentials_stand_in_the_books(self, nmi: Nmi) -> None:
+        nmi.sale("ref-1", initiated_by="merchant", stored_credential_indicator="used", initial_transaction_id="17")
+
+        (transaction,) = nmi.simulator.books("ref-1")["transactions"]
+        assert transaction["flags"] == {
+            "initiated_by": "merchant",
+            "stored_credential_indicator": "used",
+            "initial_transaction_id": "17",
+        }
+
+    @pytest.mark.parametrize("name", ["initiated_by", "stored_credential_indicator", "billing_method"])
+    def test_a_flag_that_is_none_is_refused(self, nmi: Nmi, name: str) -> None:
+        answer = nmi.sale("ref-1", **{name: "perhaps"})
+
+        assert (answer["response_code"], answer["responsetext"].partition(" REFID")[0]) == ("300", f"Invalid {name}")
+        assert nmi.simulator.movements() == []
+
     def test_a_declined_sale_stores_nothing(self, nmi: Nmi) -> None:
         answer = nmi.sale("ref-1", customer_vault="add_customer", payment_token="nmi_tok_decline_fraud")
 

@@ -63,6 +63,10 @@ class Nmi:
         "a refund made in NMI's own panel keeps the order id of the sale; without it, it is parked and becomes a case",
         "money going back may be reported with a minus sign",
         "webhooks come in any order and more than once",
+        "add_customer beside a sale keeps the card under the customer_vault_id of the answer, if that is approved",
+        "initial_transaction_id is the id of the transaction that stored the card",
+        "a charge by the merchant is marked billing_method recurring",
+        "processor_response_code, where the processor passes it on, is the card network's own code",
         "amounts have two decimals; how other currencies are written is not known, so they are refused",
     )
     credential_fields: ClassVar[tuple[str, ...]] = (

@@ -12,7 +12,7 @@ from payments.facts import Fact, FactKind
 from payments.gateways.errors import Unreadable
 from payments.gateways.nmi import codes
 from payments.gateways.nmi.report import Action, Transaction
-from payments.gateways.nmi.values import HOLD_DAYS, OPERATIONS, evidence_of, mask, moment_of, money_of
+from payments.gateways.nmi.values import HOLD_DAYS, OPERATIONS, evidence_of, mask, moment_of, money_of, network_code_of
 from payments.states import Certainty, FailureClass, Source
 
 TAKES = ("sale", "capture")
@@ -162,6 +162,7 @@ def _where(transaction: Transaction, action: Action) -> str:
 
 def _declined(transaction: Transaction, action: Action, happened: datetime) -> Fact:
     fact = replace(_fact(transaction, FactKind.DECLINED, happened, action), about=OPERATIONS[action.action_type])
+    fact = replace(fact, network_code=network_code_of(action.processor_code))
     if action.response_code in ("", codes.APPROVED):
         return replace(fact, failure_class=FailureClass.UNKNOWN)
     meaning = codes.meaning_of(action.response_code, action.response_text)

@@ -30,6 +30,7 @@ class Action:
     batch_id: str
     response_code: str
     response_text: str
+    processor_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def _actions(element: Element, transaction_id: str) -> Iterator[Action]:
             batch_id="" if batch_id in _NO_BATCH else batch_id,
             response_code=_text(action, "response_code"),
             response_text=_text(action, "response_text"),
+            processor_code=_text(action, "processor_response_code"),
         )
 
 

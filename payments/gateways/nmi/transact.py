@@ -22,6 +22,7 @@ from payments.gateways.nmi.values import (
     looks_like_card,
     mask,
     money_of,
+    network_code_of,
 )
 from payments.states import COLLECTING, Certainty, FailureClass, OperationKind, Source
 
@@ -87,6 +88,7 @@ def request(command: Command) -> WireRequest:
         form |= {"currency": command.money.currency, "orderid": command.reference}
         form |= {"orderdescription": command.description, "email": command.payer_email}
         form |= {"dup_seconds": "0"} if command.repeat_on_purpose else {}
+        form |= _stored_credential(command)
     else:
         form["transactionid"] = command.gateway_id
         if command.kind != OperationKind.VOID:
@@ -100,6 +102,17 @@ def _card(credential: str) -> dict[str, str]:
     if credential.startswith(VAULT):
         return {"customer_vault_id": credential.removeprefix(VAULT)}
     return {"payment_token": credential}
+
+
+def _stored_credential(command: Command) -> dict[str, str]:
+    """Whether the card is to be kept, and the networks' flags of a card that is kept or was kept before."""
+    keeps = {"customer_vault": "add_customer"} if command.store and not command.credential.startswith(VAULT) else {}
+    if not command.stored_credential:
+        return keeps
+    flags = {"initiated_by": command.initiated_by, "stored_credential_indicator": command.stored_credential}
+    flags |= {"billing_method": "recurring"} if command.initiated_by == "merchant" else {}
+    refers = command.stored_credential == "used" and command.network_transaction_id
+    return keeps | flags | ({"initial_transaction_id": command.network_transaction_id} if refers else {})
 
 
 def _amount(money: Money) -> dict[str, str]:
@@ -240,17 +253,22 @@ def _outcome(
         retry_after_seconds=meaning.retry_after_seconds,
         code=code or meaning.code,
         message=_text(command, fields),
+        network_code=network_code_of(fields.get("processor_response_code", "")),
         evidence=evidence,
     )
 
 
 def issued(command: Command, wire: WireAnswer) -> Issued | None:
-    """The vault id that a first use gave us, if the answer is an approval of this very command."""
+    """The vault id that a first use gave us, if the answer is an approval of this very command.
+
+    Later charges name the transaction that stored the card. An answer tells nothing of the card itself.
+    """
     fields = _fields(wire.body) if wire.status == 200 else {}
     vault_id = fields.get("customer_vault_id", "")
     if fields.get("response") != "1" or not vault_id.isalnum() or _why_foreign(command, fields):
         return None
-    return Issued(credential=f"{VAULT}{vault_id}")
+    first = fields["transactionid"] if command.stored_credential == "stored" else ""
+    return Issued(credential=f"{VAULT}{vault_id}", network_transaction_id=first)
 
 
 def _reference(command: Command, fields: dict[str, str]) -> str:

@@ -81,6 +81,12 @@ def evidence_of(**facts: object) -> dict[str, object]:
     }
 
 
+def network_code_of(text: str) -> str:
+    """A card network's response code is two or three signs; whatever else a processor passes on is none."""
+    text = text.strip()
+    return text.upper() if text.isascii() and text.isalnum() and len(text) in (2, 3) else ""
+
+
 def mask(text: str) -> str:
     """The text without card numbers: any 13 to 19 digits that pass Luhn's test keep their last four."""
     return _CARD_LIKE.sub(_cut, _UNSTORABLE.sub("", text))[:_LONGEST_TEXT]

@@ -17,7 +17,16 @@ from payments.facts import Fact, FactKind
 from payments.gateways.base import WebhookMessage
 from payments.gateways.errors import Unreadable
 from payments.gateways.nmi import codes
-from payments.gateways.nmi.values import HOLD_DAYS, OPERATIONS, evidence_of, mask, moment_of, money_of, text_in
+from payments.gateways.nmi.values import (
+    HOLD_DAYS,
+    OPERATIONS,
+    evidence_of,
+    mask,
+    moment_of,
+    money_of,
+    network_code_of,
+    text_in,
+)
 from payments.states import Certainty, FailureClass, Source
 
 SIGNATURE_HEADER = "webhook-signature"
@@ -169,6 +178,7 @@ def _fact(
         failure_class=failure,
         code=code or mask(text_in(event.action, "response_code")),
         message=mask(text_in(event.action, "response_text")),
+        network_code=network_code_of(text_in(event.action, "processor_response_code")) if failure else "",
         hold_until=hold_until,
         test_mode=_is_test(event.content),
         evidence=_evidence(event) | evidence_of(doubt=doubt),

@@ -11,7 +11,7 @@ import pytest
 
 from ledger.money import Money
 from payments.facts import FactKind
-from payments.gateways.base import Command, LookUpAnswer, LookUpQuestion, WireAnswer
+from payments.gateways.base import Command, Issued, LookUpAnswer, LookUpQuestion, WireAnswer
 from payments.gateways.errors import Unreadable
 from payments.gateways.nmi import Nmi
 from payments.gateways.nmi.codes import NOT_PENDING_SETTLEMENT
@@ -88,6 +88,38 @@ class TestForms:
 
         assert not {"orderdescription", "email"} & set(sent)
 
+    def test_a_card_is_kept_along_with_its_first_use(self) -> None:
+        first = replace(command(OperationKind.SALE), store=True, stored_credential="stored")
+
+        sent = form(first)
+
+        assert sent["customer_vault"] == "add_customer"
+        assert (sent["initiated_by"], sent["stored_credential_indicator"]) == ("customer", "stored")
+        assert not {"initial_transaction_id", "billing_method"} & set(sent)
+        assert "customer_vault" not in form(replace(first, credential="vault:77"))
+
+    def test_a_later_use_refers_to_the_first(self) -> None:
+        later = replace(
+            command(OperationKind.SALE),
+            credential="vault:77",
+            reusable=True,
+            initiated_by="merchant",
+            stored_credential="used",
+            network_transaction_id="9000000000",
+        )
+
+        sent = form(later)
+
+        assert (sent["customer_vault_id"], sent["initial_transaction_id"]) == ("77", "9000000000")
+        assert (sent["initiated_by"], sent["stored_credential_indicator"]) == ("merchant", "used")
+        assert sent["billing_method"] == "recurring"
+        assert "customer_vault" not in sent
+
+    def test_no_flag_is_sent_of_what_is_neither_stored_nor_used(self) -> None:
+        assert not {"customer_vault", "initiated_by", "stored_credential_indicator"} & set(
+            form(command(OperationKind.SALE))
+        )
+
     def test_security_key_is_put_in_last_and_must_exist(self) -> None:
         plain = nmi.request(command(OperationKind.VOID))
 
@@ -105,6 +137,46 @@ class TestForms:
 
     def test_an_empty_vault_id_is_no_credential(self) -> None:
         assert "needed" in nmi.refuses(replace(command(OperationKind.SALE), credential="vault:"))
+
+
+class TestIssued:
+    BODY = "response=1&responsetext=SUCCESS&transactionid=9000000001&orderid=att_7Fq&type=sale&response_code=100"
+    FIRST = replace(command(OperationKind.SALE), store=True, stored_credential="stored")
+
+    def issued(self, body: str, status: int = 200) -> Issued | None:
+        return nmi.issued(self.FIRST, WireAnswer(status, "text/html", body.encode()))
+
+    def test_the_vault_id_of_an_approval_and_the_transaction_that_stored_it(self) -> None:
+        assert self.issued(f"{self.BODY}&customer_vault_id=77") == Issued(
+            "vault:77", network_transaction_id="9000000001"
+        )
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            BODY,
+            f"{BODY}&customer_vault_id=",
+            f"{BODY}&customer_vault_id=7+7",
+            f"{BODY}&customer_vault_id=77".replace("att_7Fq", "att_other"),
+            "response=2&responsetext=DECLINE&transactionid=9000000001&response_code=200&customer_vault_id=77",
+            "",
+        ],
+    )
+    def test_nothing_is_believed_of_any_other_answer(self, body: str) -> None:
+        assert self.issued(body) is None
+        assert self.issued(f"{self.BODY}&customer_vault_id=77", status=500) is None
+
+
+class TestNetworkCodes:
+    @pytest.mark.parametrize(
+        ("given", "told"), [("51", "51"), (" r1 ", "R1"), ("N7", "N7"), ("declined", ""), ("", "")]
+    )
+    def test_are_kept_where_the_processor_passes_one_on(self, given: str, told: str) -> None:
+        body = f"response=2&responsetext=DECLINE&transactionid=1&response_code=202&processor_response_code={given}"
+
+        fact = nmi.answer(command(OperationKind.SALE), WireAnswer(200, "text/html", body.encode()), at=AT)
+
+        assert (fact.code, fact.network_code) == ("202", told)
 
 
 class TestAnswers:

@@ -203,6 +203,17 @@ class TestRefusals:
         assert [(fact.kind, fact.failure_class) for fact in facts] == reported
         assert booked(gateway) == []
 
+    @pytest.mark.parametrize(("code", "network"), [("201", "05"), ("202", "51"), ("261", "R1"), ("264", "")])
+    def test_bear_the_network_s_code_in_look_up_and_webhook(self, gateway: Gateway, code: str, network: str) -> None:
+        command = sale(f"tok_decline_{code}")
+        gateway.call(command)
+
+        (reported,) = gateway.look_up(question_of(command)).facts
+        (told,) = gateway.webhook_facts(reported.gateway_id)
+
+        assert (reported.code, told.code) == (code, code)
+        assert (reported.network_code, told.network_code) == (network, network)
+
     def test_by_its_rate_limit_never_reached_it(self, gateway: Gateway) -> None:
         answer = gateway.call(sale("tok_decline_gateway_unavailable"))
 
@@ -236,6 +247,55 @@ class TestRefusals:
         answer = gateway.call(Command(OperationKind.REFUND, new_reference(), MONEY, gateway_id=taken.gateway_id))
 
         assert (answer.kind, answer.failure_class) == (FactKind.DECLINED, FailureClass.INVALID_REQUEST)
+
+
+class TestStoredCards:
+    def test_are_kept_by_the_first_use_and_charged_later_without_the_payer(self, gateway: Gateway) -> None:
+        first = replace(sale(f"once_{uuid.uuid4().hex}"), store=True, stored_credential="stored")
+        answer = gateway.send(nmi.request(first))
+        issued = nmi.issued(first, answer)
+        assert issued is not None
+
+        later = replace(
+            sale(),
+            credential=issued.credential,
+            reusable=True,
+            initiated_by="merchant",
+            stored_credential="used",
+            network_transaction_id=issued.network_transaction_id,
+        )
+        fact = gateway.call(later)
+
+        taken = nmi.answer(first, answer, at=now())
+        assert moved([taken, fact]) == booked(gateway)
+        assert issued.network_transaction_id == taken.gateway_id
+        flags = [transaction["flags"] for transaction in gateway.process.books()["transactions"]]
+        assert flags == [
+            {"initiated_by": "customer", "stored_credential_indicator": "stored", "customer_vault": "add_customer"},
+            {
+                "initiated_by": "merchant",
+                "stored_credential_indicator": "used",
+                "billing_method": "recurring",
+                "initial_transaction_id": taken.gateway_id,
+            },
+        ]
+
+    def test_a_single_use_token_is_spent_also_where_the_card_was_kept(self, gateway: Gateway) -> None:
+        token = f"once_{uuid.uuid4().hex}"
+        gateway.call(replace(sale(token), store=True, stored_credential="stored"))
+
+        again = gateway.call(sale(token))
+
+        assert (again.kind, again.failure_class) == (FactKind.DECLINED, FailureClass.INVALID_REQUEST)
+        assert len(booked(gateway)) == 1
+
+    def test_are_not_kept_by_a_refused_use(self, gateway: Gateway) -> None:
+        first = replace(sale("tok_decline_fraud"), store=True, stored_credential="stored")
+
+        assert nmi.issued(first, gateway.send(nmi.request(first))) is None
+
+    def test_one_that_is_unknown_is_refused(self, gateway: Gateway) -> None:
+        assert gateway.call(replace(sale(), credential="vault:404")).failure_class == FailureClass.INVALID_REQUEST
 
 
 class TestTrouble:
