@@ -33,7 +33,11 @@ def pause_page(home: Home) -> CommandPage:
         if account.paused_at is not None:
             raise errors.NotAllowedNow(f"{account.paused_by} has paused it already: {account.paused_because}")
         others = GatewayAccount.objects.filter(enabled=True, paused_at=None).exclude(pk=account.pk).exists()
-        alone = [] if others else ["No other gateway account is enabled: new payments find no route and fail."]
+        alone = (
+            []
+            if others
+            else ["No other gateway account takes payments: new ones wait until somebody resumes it, or lapse."]
+        )
         facts = [KeyValue("Reason", call.answers["reason"]), KeyValue("Shown as", call.actor.get_username())]
         return Preview(
             f"No new payment goes to {account.name}. Open ones are followed to their end.", facts, warnings=alone

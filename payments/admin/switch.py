@@ -131,7 +131,7 @@ def _resume_page(kind: Switch.Kind) -> CommandPage:
             KeyValue("Because", thrown.because),
             KeyValue("Resumed because", call.answers["reason"]),
         ]
-        return Preview(f"This resumes {title}: what waits is sent within seconds.", facts, version=str(thrown.pk))
+        return Preview(f"This resumes {title}: what waits goes on within a minute.", facts, version=str(thrown.pk))
 
     def execute(call: CommandCall) -> Outcome:
         actor, reason = Actor.for_user(call.actor), call.answers["reason"]

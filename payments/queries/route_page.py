@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from django.db.models import Q
 
-from console.values import Chip, Link, Shown, Tone
+from console.links import link_to
+from console.values import Chip, Shown, Tone
 from ledger.money import Money
 from payments.models import Approval, Route
 from payments.states import ApprovalState
@@ -63,7 +64,7 @@ def _line(row: Approval, route: Route) -> tuple[Shown, ...]:
         _what(row, route),
         _STATES[state],
         row.decided_by or None,
-        Link(row.public_id, "", code=True),
+        link_to(row.public_id),
     )
 
 

@@ -5,6 +5,7 @@ Only calls that were not sent or whose outcome is unknown count against a gatewa
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from functools import reduce
 
@@ -19,6 +20,7 @@ from payments.services.incidents import close_incident, open_incident
 from payments.services.switches import stopped_everything
 from payments.states import COLLECTING, OPEN_OPERATION_STATES, BreakerState, Certainty
 
+log = logging.getLogger(__name__)
 _LONGEST_WAIT = timedelta(minutes=10)
 _MOST_COUNTED = 30_000  # of failures in a row; the column holds little more
 _PROBE_LEASE = timedelta(seconds=5)  # beyond the call's own time: nobody else probes meanwhile
@@ -167,6 +169,9 @@ def _read(account: GatewayAccount, clock: Clock) -> str:
         answer = ask(account, adapter.probe_request(), clock)
     except GatewayError as error:
         return str(error)[:200] or type(error).__name__
+    except Exception as error:  # one gateway must not keep the others from being asked
+        log.exception("The probe of %s could not be made.", account.slug)
+        return f"it could not be asked ({type(error).__name__})"
     return "" if adapter.probe_answer(answer) else f"its answer to a question was unusable (HTTP {answer.status})"
 
 

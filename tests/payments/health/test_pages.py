@@ -10,8 +10,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from config.services import make_staff
 from payments.models import Approval, GatewayAccount, GatewayHealth, GatewayMonth, HealthEvent, Route, Switch
-from payments.services.actors import SYSTEM
+from payments.services.actors import SYSTEM, Actor
+from payments.services.approvals import approve
 from payments.services.health import note_outcome
 from payments.services.switches import pause_account, throw_switch
 from payments.states import Certainty
@@ -123,7 +125,7 @@ class TestPausing:
     def test_warns_where_nobody_is_left_to_ask(self) -> None:
         shown, _ = prepare(signed_in("operator"), f"{ACCOUNT}pause/", reason="maintenance")
 
-        assert "No other gateway account is enabled" in text_of(shown)
+        assert "No other gateway account takes payments: new ones wait" in text_of(shown)
 
     def test_the_second_person_reads_who_was_first(self) -> None:
         client = signed_in("operator", "olga")
@@ -243,6 +245,20 @@ class TestRoutes:
         answer = olga.post(path, confirmed)
         assert answer.status_code == 409
         assert "fran" in text_of(answer)
+
+    def test_its_page_keeps_who_asked_and_who_agreed(self) -> None:
+        route = Route.objects.get()
+        done(signed_in("finance", "fran"), f"{ROUTES}{route.pk}/edit/", priority="5", reason="fees went up")
+        approval = Approval.objects.get()
+        olga = Actor.for_user(make_staff("olga", "operator", "pw"))
+        approve(approval.public_id, digest=approval.digest, note="", actor=olga, clock=lambda: datetime.now(UTC))
+        done(signed_in("finance", "fran"), f"{ROUTES}order/", reason="again", **{f"route_{route.pk}": "9"})
+
+        page = signed_in("auditor").get(f"{ROUTES}{route.pk}/")
+
+        assert "fran Priority: 100, then 5 check_circle in force olga" in text_of(page)
+        assert "fran priority 5, then 9 hourglass_top waits for a second person" in text_of(page)
+        assert f"/admin/payments/approval/{approval.public_id}/" in page.content.decode()
 
     def test_whoever_may_not_sees_them_and_changes_nothing(self) -> None:
         route = Route.objects.get()
