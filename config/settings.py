@@ -248,9 +248,9 @@ CONSOLE_BANNERS: list[str] = [
 ]  # dotted callables `(request) -> Banner | None`, shown above every page
 CONSOLE_QUEUES: list[str] = [
     "payments.queries.queues.reviews_due",
-    "payments.admin.approval.approvals_waiting",
     "payments.queries.dispute_page.disputes_open",
     "payments.queries.queues.incidents_open",
+    "payments.admin.approval.approvals_waiting",
     "payments.queries.queues.events_stuck",
     "payments.queries.queues.payments_waiting",
     "payments.queries.queues.codes_unmapped",

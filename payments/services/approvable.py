@@ -46,7 +46,8 @@ class Approvable:
     """One command as approvals see it.
 
     `right` is what asking takes; agreeing takes it as well, and `payments.approve`. `show` is read when it is asked for
-    and again under the lock: a changed line voids the request. `before` runs outside the transaction first, e.g. to ask
+    and again at execution: a changed line voids the request. `lock` runs just before that second reading and takes the
+    locks that keep what is shown still till `execute` is done. `before` runs outside the transaction first, e.g. to ask
     the gateway. `ended` hears of a request that was not carried out, in the transaction that ends it.
     """
 
@@ -54,6 +55,7 @@ class Approvable:
     right: str
     show: Callable[[str, Arguments, datetime], Sequence[Line]]
     execute: Execute
+    lock: Callable[[str, Arguments], None] | None = None
     before: Callable[[str, Arguments, Clock], None] | None = None
     ended: Callable[[str, Approval, datetime], None] | None = None
     lives: timedelta = timedelta(hours=24)

@@ -159,6 +159,8 @@ def _carry_out(approval: Approval, offered: Approvable, checker: Actor, now: dat
     try:
         with transaction.atomic():
             maker = _maker(approval, offered)
+            if offered.lock is not None:
+                offered.lock(approval.subject, approval.arguments)
             shown = _lines(offered, approval.subject, approval.arguments, now)
             if digest_of(approval.command, approval.subject, approval.arguments, shown) != approval.digest:
                 raise NotAllowedNow(_differences(approval.shown, shown))

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F
 
 from ledger.money import Money, UnknownCurrency, minor_digits
-from payments.errors import Conflict, InvalidInput
+from payments.errors import InvalidInput
 from payments.models import Approval, Limit, LimitUse
 from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Arguments, Line
@@ -201,9 +201,7 @@ def _execute(
     subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Approval, now: datetime
 ) -> str:
     wanted = _wanted(subject, arguments)
-    row = _row(wanted, lock=True)
-    if dict(approval.shown)["Changed before"] != _times(row):
-        raise Conflict("The limit was changed at this moment.")
+    row = _row(wanted)
     if wanted.per_item_minor is None or wanted.per_day_minor is None:
         if row is not None:
             row.delete()
@@ -236,4 +234,8 @@ def _words(per_item: int | None, per_day: int | None, currency: str) -> str:
     return f"alone up to {Money(per_item, currency)} at a time and {Money(per_day, currency)} a day"
 
 
-CHANGE_LIMIT = Approvable(title="Change a limit", right=EDIT, show=_show, execute=_execute)
+def _lock(subject: str, arguments: Arguments) -> None:
+    _row(_wanted(subject, arguments), lock=True)
+
+
+CHANGE_LIMIT = Approvable(title="Change a limit", right=EDIT, show=_show, execute=_execute, lock=_lock)

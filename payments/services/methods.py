@@ -203,9 +203,7 @@ def _show_lift(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
 def _lift(
     subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Approval, now: datetime
 ) -> str:
-    method = _find(subject, lock=True)
-    if method.blocked_at is None:
-        raise NotAllowedNow("The block was lifted already.")
+    method = _find(subject)
     ended = method.blocks.filter(lifted_at=None).update(
         lifted_at=now, lifted_because=approval.reason, asked_by=maker.label[:100], approved_by=checker.label[:100]
     )
@@ -224,4 +222,10 @@ def _lift(
     return "The block is lifted: the method is taken again."
 
 
-LIFT_BLOCK = Approvable(title="Lift the block of a payment method", right=BLOCK, show=_show_lift, execute=_lift)
+def _lock(subject: str, arguments: Arguments) -> None:
+    _find(subject, lock=True)
+
+
+LIFT_BLOCK = Approvable(
+    title="Lift the block of a payment method", right=BLOCK, show=_show_lift, execute=_lift, lock=_lock
+)

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from payments.errors import Conflict, Forbidden, InvalidInput, NotFound
 from payments.models import Approval, PaymentMethod
 from payments.services.actors import Actor
-from payments.services.approvals import approve, ask_approval, expire_due, refusal_of, reject, withdraw
+from payments.services.approvals import approve, ask_approval, expire_due, prepare, refusal_of, reject, withdraw
 from payments.services.sweep import sweep
 from payments.states import ApprovalState
 from tests.payments.approvals.people import REASON, Lamp, agree, at_once, method, person
@@ -227,6 +227,31 @@ MAKER_AGAIN = {
     "the same user under another name": lambda mia: Actor("m.", mia.user_id, mia.permissions),
     "another user of the same name": lambda mia: Actor("Mia ", (mia.user_id or 0) + 999, mia.permissions),
 }
+
+
+class TestPreparing:
+    def test_asks_anew_and_decides_nothing(
+        self, asked: Approval, lamp: Lamp, row: PaymentMethod, checker: Actor, clock: Clock
+    ) -> None:
+        prepared = prepare(asked.public_id, actor=checker, clock=clock)
+        assert (prepared.digest, prepared.changed) == (asked.digest, "")
+        assert ("Becomes", "green") in prepared.lines
+        assert lamp.asked == [row.public_id]
+        assert (brand(row), state(asked)) == ("visa", "pending")
+
+    def test_says_what_is_no_longer_so(self, asked: Approval, checker: Actor, clock: Clock) -> None:
+        PaymentMethod.objects.update(brand="amex")
+        assert prepare(asked.public_id, actor=checker, clock=clock).changed == "Brand was visa, is amex."
+
+    def test_is_for_nobody_who_could_not_decide(
+        self, asked: Approval, lamp: Lamp, maker: Actor, checker: Actor, clock: Clock
+    ) -> None:
+        with pytest.raises(Forbidden):
+            prepare(asked.public_id, actor=maker, clock=clock)
+        clock.pass_(hours=3)
+        with pytest.raises(Conflict, match="expired"):
+            prepare(asked.public_id, actor=checker, clock=clock)
+        assert lamp.asked == []
 
 
 class TestWhoMayDecide:

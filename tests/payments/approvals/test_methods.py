@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from datetime import date
 from functools import partial
+from threading import Event
+from time import sleep
 
 import pytest
 from django.db import connection, transaction
@@ -267,6 +269,26 @@ class TestLifting:
         asked = self.ask(blocked, clock)
         PaymentMethod.objects.filter(pk=blocked.pk).update(blocked_because="worse")
         assert agree(asked, person("carl"), clock).state == "outdated"
+        blocked.refresh_from_db()
+        assert blocked.blocked_at is not None
+
+    def test_what_changes_at_this_very_moment_voids_the_request(self, blocked: PaymentMethod, clock: Clock) -> None:
+        """The other transaction has written and not committed: reading before the lock would still see the old words."""
+        asked, carl, written = self.ask(blocked, clock), person("carl"), Event()
+
+        def worse() -> str:
+            with transaction.atomic():
+                PaymentMethod.objects.filter(pk=blocked.pk).update(blocked_because="worse")
+                written.set()
+                sleep(0.5)
+            return "written"
+
+        def lift() -> str:
+            written.wait(10)
+            return agree(asked, carl, clock).outcome
+
+        _, outcome = at_once([worse, lift])
+        assert outcome == "Not carried out: Blocked because was NMI answered 253, is worse."
         blocked.refresh_from_db()
         assert blocked.blocked_at is not None
 
