@@ -90,4 +90,4 @@ def failure_code(refund: Json) -> str:
     reason = text_in(refund, "failure_reason")
     if not reason:
         reason = "merchant_request" if text_in(refund, "status") == "canceled" else "unknown"
-    return f"refund:{mask(reason)[:30]}"
+    return f"re:{mask(reason)[:36]}"
