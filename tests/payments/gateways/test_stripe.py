@@ -1,4 +1,4 @@
-"""What is peculiar to Stripe? Its forms and ids, its library's bridge, its clocked signatures; the rest is in the contract suite."""
+"""What is peculiar to Stripe? Its forms and ids, its library's bridge, its clocked signatures; the contract suite holds more."""
 
 from __future__ import annotations
 
