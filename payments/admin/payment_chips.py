@@ -89,6 +89,7 @@ POSSIBLE_DUPLICATE = Chip(
     "possible duplicate", Tone.WARN, "content_copy", "Same payer, amount and currency a short while before"
 )
 LATE_SUCCESS = Chip("late success", Tone.WARN, "update", "Paid after it had been given up")
+DISPUTED = Chip("disputed", Tone.BAD, "gavel", "A dispute over its money is open")
 CANCEL_ASKED = Chip("cancel asked", Tone.INFO, "pending_actions", "It happens as soon as the gateway has let go")
 
 
@@ -107,6 +108,8 @@ def payment_chip(payment: Payment) -> Chip:
 def flags(payment: Payment, *, needs_a_person: bool) -> list[Chip]:
     """What stands beside the state, most urgent first."""
     found = [NEEDS_A_PERSON] if needs_a_person else []
+    if payment.money_in_doubt:
+        found.append(DISPUTED)
     if payment.possible_duplicate_of_id is not None:
         found.append(POSSIBLE_DUPLICATE)
     if payment.late_success:

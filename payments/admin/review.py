@@ -158,7 +158,7 @@ class ReviewAdmin(LockedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
         return Review.objects.select_related(
-            "payment__payer", "payment__method", "attempt", "operation", "gateway_account", "decided_by"
+            "payment__payer", "payment__method", "attempt", "operation", "gateway_account", "decided_by", "dispute"
         )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

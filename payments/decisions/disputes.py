@@ -200,7 +200,7 @@ def _sum(known: DisputeKnown, money: Money) -> Money | None:
 
 def _at_least_chargeback(known: DisputeKnown) -> DisputeState:
     """Money moved: it is no mere inquiry, whatever was said."""
-    return D.CHARGEBACK if known.state in {None, D.INQUIRY} else known.state  # type: ignore[return-value]  # None is in the set
+    return D.CHARGEBACK if known.state in {None, D.INQUIRY} else known.state
 
 
 def decide_restated_dispute(s: Snapshot, fact: Fact) -> Decision:

@@ -255,6 +255,7 @@ def _case(review: Review, now: datetime) -> tuple[KeyValue, ...]:
     return (
         KeyValue("Kind", kind_words(review.kind)),
         KeyValue("Gateway", _gateway_link(review)),
+        *_dispute(review),
         KeyValue("Opened", review.opened_at),
         KeyValue("Decide by", review.due_at, "Overdue." if waiting and review.due_at < now else ""),
         KeyValue(
@@ -264,6 +265,16 @@ def _case(review: Review, now: datetime) -> tuple[KeyValue, ...]:
         ),
         *([KeyValue("Noted so far", review.note)] if waiting and review.note else []),
     )
+
+
+def _dispute(review: Review) -> list[KeyValue]:
+    """The dispute that the case is about, and by when its evidence is due."""
+    if review.dispute is None:
+        return []
+    return [
+        KeyValue("Dispute", link_to(review.dispute.public_id), review.dispute.reason.replace("_", " ")),
+        KeyValue("Evidence due", review.dispute.evidence_due_at),
+    ]
 
 
 def _decided(review: Review, decision: str) -> tuple[KeyValue, ...]:

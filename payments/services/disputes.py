@@ -62,7 +62,7 @@ def known_of(case: Case, fact: Fact) -> DisputeKnown:
 def _lost_elsewhere(case: Case, but: Dispute | None) -> Money | None:
     if case.payment is None:
         return None
-    others = case.payment.disputes.filter(state=D.LOST).exclude(pk=but.pk if but else None)
+    others = [dispute for dispute in case.payment.disputes.filter(state=D.LOST) if dispute != but]
     lost = [money for money in map(standing_of, others) if money and money.currency == case.payment.currency]
     return sum(lost, Money(0, case.payment.currency))
 

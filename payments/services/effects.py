@@ -213,7 +213,7 @@ def _booking(case: Case, fact: Fact, source_key: str, *, hold: Money | None, act
     return Booking(
         source_key=source_key,
         subject=subject,
-        description=f"{fact.kind} {fact.gateway_id}".replace("_", " "),
+        description=f"{fact.kind.replace('_', ' ')} {fact.gateway_id}",
         occurred_at=movement_time(fact, now),
         gateway=case.account.slug,
         match_key=subject,
