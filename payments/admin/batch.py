@@ -114,8 +114,6 @@ class BatchAdmin(LockedAdmin):
             **self._live(request, obj),
             "title": obj.name,
             "notices": detail.notices(obj),
-            "dry": detail.dry_run(obj),
-            "head_facts": detail.head_facts(obj),
             "results": [
                 (kind.upper(), reverse("admin:payments_batch_results", args=(obj.public_id, kind))) for kind in _TYPES
             ],
@@ -134,9 +132,11 @@ class BatchAdmin(LockedAdmin):
             "moving": detail.is_moving(batch, shares),
             "progress_url": f"{reverse('admin:payments_batch_progress', args=(batch.public_id,))}?{request.GET.urlencode()}",
             "steps": detail.steps(batch, rights, lambda name: self.command_url(name, batch), shares),
+            "dry": detail.dry_run(batch),
+            "head_facts": detail.head_facts(batch),
             "begun": batch.started_at is not None,
             "money_cells": detail.money_cells(shares),
-            "bars": detail.bars(batch, shares),
+            "bars": detail.bars(shares),
             "share_columns": detail.SHARE_COLUMNS,
             "shares": detail.share_rows(shares, lambda one: f"{base}?{urlencode({'outcome': one.value})}#rows"),
             "filters": detail.filters(shares, outcome, base),

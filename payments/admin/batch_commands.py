@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from console.commands import CommandCall, CommandPage
 from console.values import Amount, KeyValue, Outcome, Preview, Tone
-from payments.admin.batch_detail import batch_chip, class_words
+from payments.admin.batch_detail import batch_chip, class_words, counted
 from payments.admin.payment_commands import describe_conflict
 from payments.admin.payment_forms import CommandForm, NoAnswersForm
 from payments.errors import Conflict, InvalidInput, NotAllowedNow, PaymentsError
@@ -56,7 +56,7 @@ def _facts(batch: Batch) -> list[KeyValue]:
 
 def _totals(batch: Batch) -> list[KeyValue]:
     return [
-        KeyValue(f"Total in {currency}", Amount(minor, currency), f"{count:,} payments")
+        KeyValue(f"Total in {currency}", Amount(minor, currency), counted(count, "payment"))
         for currency, (count, minor) in sorted(batch.totals.items())
     ]
 
@@ -97,11 +97,15 @@ def _preview_start(call: CommandCall) -> Preview:
     because = second_person_because(batch, actor=Actor.for_user(call.actor), now=call.now)
     if because and not call.answers["reason"].strip():
         raise InvalidInput(f"A second person has to agree. {because} Write a reason for them.", field="reason")
-    warnings = [f"{batch.rows_bad:,} rows with problems are left out."] if batch.rows_bad else []
+    warnings = [f"Left out, because they have problems: {counted(batch.rows_bad, 'row')}."] if batch.rows_bad else []
     if because:
         facts = [KeyValue("Second person", because), KeyValue("Reason", call.answers["reason"])]
-        return _preview(batch, f"A second person is asked to let {good:,} payments begin.", *facts, warnings=warnings)
-    return _preview(batch, f"{good:,} payments are made and charged, one after the other.", warnings=warnings)
+        return _preview(
+            batch, f"A second person is asked to let {counted(good, 'payment')} begin.", *facts, warnings=warnings
+        )
+    return _preview(
+        batch, f"{counted(good, 'payment')} will be made and charged, one after the other.", warnings=warnings
+    )
 
 
 def _start(call: CommandCall) -> Outcome:
@@ -180,7 +184,7 @@ def _cancel(call: CommandCall) -> Outcome:
     count = cancel_rest(
         call.subject.public_id, version=int(call.version), actor=Actor.for_user(call.actor), now=call.now
     )
-    return Outcome(f"{count:,} rows are cancelled.", url_of(call.subject), Tone.INFO)
+    return Outcome(f"Cancelled: {counted(count, 'row')}.", url_of(call.subject), Tone.INFO)
 
 
 CANCEL_REST = _page(
@@ -217,7 +221,7 @@ def _preview_retry(call: CommandCall) -> Preview:
         raise NotAllowedNow("No declined row may be tried again. Unknown outcomes never are: they are looked up.")
     return _preview(
         call.subject,
-        f"{count:,} declined payments are tried again.",
+        f"To be tried again: {counted(count, 'declined payment')}.",
         columns=("Answer", "Code", "Rows", "What happens"),
         rows=[
             (class_words(group.failure_class), group.code, group.count, group.barred or "tried again")
@@ -232,7 +236,8 @@ def _retry(call: CommandCall) -> Outcome:
         call.subject.public_id, version=int(call.version), actor=Actor.for_user(call.actor), now=call.now
     )
     return Outcome(
-        f"{count:,} payments are tried again. What comes of each stands beside its row.", url_of(call.subject)
+        f"To be tried again: {counted(count, 'payment')}. What comes of each stands beside its row.",
+        url_of(call.subject),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -44,7 +44,7 @@ _OUTCOME: Final = {
 }
 SHARE_COLUMNS: Final = ("Outcome", "Answer", "Rows", "Money")
 ROW_COLUMNS: Final = ("Line", "Reference", "Amount", "Outcome", "Payment", "Taken by", "Why")
-PROBLEM_COLUMNS: Final = ("Column", "Problem", "Rows", "First line")
+PROBLEM_COLUMNS: Final = ("Column", "Problem, for example", "Rows", "First line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,11 @@ def batch_chip(batch: Batch) -> Chip:
 def class_words(failure_class: str) -> str:
     """A decline class as people read it."""
     return failure_class.replace("_", " ")
+
+
+def counted(count: int, what: str) -> str:
+    """A number and its noun: "1 payment", "2,000 payments"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def is_moving(batch: Batch, shares: Sequence[Share]) -> bool:
@@ -108,14 +113,16 @@ def dry_run(batch: Batch) -> dict[str, Any]:
         return {}
     return {
         "totals": [
-            (f"{currency} · {count:,} payments", Amount(minor, currency))
+            (f"{currency} · {counted(count, 'payment')}", Amount(minor, currency))
             for currency, (count, minor) in sorted(batch.totals.items())
         ],
         "good": batch.rows_total - batch.rows_bad,
         "bad": batch.rows_bad,
         "warned": warned_rows(batch),
         "problem_columns": PROBLEM_COLUMNS,
-        "problems": problem_counts(batch) if batch.rows_bad else [],
+        "problems": [(p.column, p.sentence, p.count, p.first_line) for p in problem_counts(batch)]
+        if batch.rows_bad
+        else [],
     }
 
 
@@ -132,20 +139,25 @@ def share_rows(shares: Sequence[Share], url: Callable[[RowOutcome], str]) -> lis
     ]
 
 
-def bars(batch: Batch, shares: Sequence[Share]) -> list[Bar]:
-    """The rows by outcome as parts of one line, in per cent with two decimals."""
-    counts: dict[RowOutcome, int] = defaultdict(int)
-    for share in shares:
-        counts[share.outcome] += share.count
-    total = batch.rows_total or 1
+def bars(shares: Sequence[Share]) -> list[Bar]:
+    """The good rows by outcome as parts of one line, in per cent with two decimals."""
+    counts = _by_outcome(share for share in shares if share.outcome != R.BAD)
+    total = sum(counts.values()) or 1
     return [
         Bar(
             _percent(count, total),
             "idle" if outcome == R.WAITING else str(_OUTCOME[outcome].tone),
-            _bar_text(outcome, count),
+            f"{count:,} {_OUTCOME[outcome].text}",
         )
         for outcome, count in counts.items()
     ]
+
+
+def _by_outcome(shares: Iterable[Share]) -> dict[RowOutcome, int]:
+    counts: dict[RowOutcome, int] = defaultdict(int)
+    for share in shares:
+        counts[share.outcome] += share.count
+    return counts
 
 
 def _percent(count: int, total: int) -> str:
@@ -153,27 +165,19 @@ def _percent(count: int, total: int) -> str:
     return f"{hundredths // 100}.{hundredths % 100:02d}"
 
 
-def _bar_text(outcome: RowOutcome, count: int) -> str:
-    return f"{count:,} {_OUTCOME[outcome].text}"
-
-
-def money_cells(shares: Sequence[Share]) -> list[tuple[str, Amount, str]]:
-    """For each currency: what is paid, of all that was started, with tone."""
+def money_cells(shares: Sequence[Share]) -> list[tuple[str, Amount, Amount]]:
+    """For each currency: label, what is paid or held, and what was asked for."""
     paid: dict[str, int] = defaultdict(int)
     asked: dict[str, int] = defaultdict(int)
     for share in shares:
-        if share.money is None or share.outcome == R.BAD:
-            continue
-        asked[share.money.currency] += share.money.amount_minor
-        if share.outcome in {R.PAID, R.HELD}:
-            paid[share.money.currency] += share.money.amount_minor
-    cells: list[tuple[str, Amount, str]] = []
-    for currency, minor in sorted(asked.items()):
-        cells.append((f"Asked in {currency}", Amount(minor, currency), ""))
-        cells.append(
-            (f"Paid or held in {currency}", Amount(paid[currency], currency), "good" if paid[currency] else "zero")
-        )
-    return cells
+        if share.money is not None:
+            asked[share.money.currency] += share.money.amount_minor
+            if share.outcome in {R.PAID, R.HELD}:
+                paid[share.money.currency] += share.money.amount_minor
+    return [
+        (f"{currency} paid or held", Amount(paid[currency], currency), Amount(minor, currency))
+        for currency, minor in sorted(asked.items())
+    ]
 
 
 def row_cells(views: Sequence[RowView]) -> list[Sequence[Shown]]:
@@ -194,9 +198,7 @@ def row_cells(views: Sequence[RowView]) -> list[Sequence[Shown]]:
 
 def filters(shares: Sequence[Share], chosen: str, base: str) -> list[tuple[str, str, bool]]:
     """Which rows to show: label, address, whether it is the one chosen."""
-    counts: dict[RowOutcome, int] = defaultdict(int)
-    for share in shares:
-        counts[share.outcome] += share.count
+    counts = _by_outcome(shares)
     everything = [("all", base, not chosen)]
     return everything + [
         (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from django.db.models import Case, CharField, Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, CharField, Count, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from ledger.money import Money
@@ -15,6 +16,8 @@ from payments.states import COLLECTING, PAID_STATES, BatchState, PaymentState, R
 
 MOST_ROWS = 50
 _EARLIER = 3
+_MOST_READ = 2000
+_MOST_KINDS = 12
 
 
 class RowOutcome(StrEnum):
@@ -41,7 +44,7 @@ MOVING = frozenset({RowOutcome.WAITING, RowOutcome.BEGUN, RowOutcome.UNKNOWN, Ro
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Rows of one outcome (of a failure: one class) in one currency; `money` is None where no amount could be read."""
+    """Rows of one outcome (of a failure: one class) in one currency; `money` is None for rows with problems: it may be wrong."""
 
     outcome: RowOutcome
     failure_class: str
@@ -74,10 +77,13 @@ def shares_of(batch: Batch) -> list[Share]:
             RowOutcome(share["outcome"]),
             share["failure_class"],
             share["count"],
-            Money(int(share["minor"]), share["currency"]) if share["currency"] else None,
+            Money(int(share["minor"]), share["currency"]),
         )
         for share in found
+        if share["outcome"] != RowOutcome.BAD
     ]
+    if batch.rows_bad:
+        shares.append(Share(RowOutcome.BAD, "", batch.rows_bad, None))
     order = list(RowOutcome)
     return sorted(shares, key=lambda share: (order.index(share.outcome), share.failure_class, -share.count))
 
@@ -91,7 +97,7 @@ def rows_of(batch: Batch, *, outcome: str = "", after: int = 0, most: int = MOST
     return views_of(found[:most]), len(found) > most
 
 
-def views_of(rows: Sequence[BatchRow]) -> list[RowView]:
+def views_of(rows: Sequence[Any]) -> list[RowView]:
     """Rows that `_judged` has read, with their last attempt's gateway and answer: two queries for all of them."""
     keys = [row.payment_id for row in rows if row.payment_id is not None]
     attempts = Attempt.objects.filter(payment__in=keys).select_related("gateway_account").order_by("number")
@@ -101,7 +107,7 @@ def views_of(rows: Sequence[BatchRow]) -> list[RowView]:
     return [_view(row, last.get(row.payment_id or 0), answers.get(row.payment_id or 0, "")) for row in rows]
 
 
-def judged_rows(batch: Batch) -> QuerySet[BatchRow]:
+def judged_rows(batch: Batch) -> QuerySet[Any]:
     """All rows in order with outcome and class, for a file of results."""
     return _judged(BatchRow.objects.filter(batch=batch)).select_related("payment").order_by("number")
 
@@ -117,16 +123,25 @@ def warned_rows(batch: Batch) -> int:
     return BatchRow.objects.filter(batch=batch).exclude(warnings=[]).exclude(state=RowState.BAD).count()
 
 
-def problem_counts(batch: Batch) -> list[tuple[str, str, int, int]]:
-    """The most frequent problems: column, an example's sentence, rows, the first line."""
-    found: dict[tuple[str, str], list[int]] = {}
+@dataclass(slots=True)
+class ProblemCount:
+    """Problems of one kind: the column, how many rows have it, and the first of them with its sentence."""
+
+    column: str
+    sentence: str
+    first_line: int
+    count: int = 0
+
+
+def problem_counts(batch: Batch) -> list[ProblemCount]:
+    """The most frequent kinds of problems among the first `_MOST_READ` bad rows."""
+    found: dict[tuple[str, str], ProblemCount] = {}
     bad = BatchRow.objects.filter(batch=batch, state=RowState.BAD).order_by("number")
-    for number, problems in bad.values_list("number", "problems")[:5000].iterator():
+    for number, problems in bad.values_list("number", "problems")[:_MOST_READ]:
         for column, sentence in problems:
             kind = (column, _without_values(sentence))
-            found.setdefault(kind, [0, number])[0] += 1
-    ranked = sorted(found.items(), key=lambda item: -item[1][0])
-    return [(column, sentence, count, first) for (column, sentence), (count, first) in ranked[:12]]
+            found.setdefault(kind, ProblemCount(column, sentence, number)).count += 1
+    return sorted(found.values(), key=lambda problem: -problem.count)[:_MOST_KINDS]
 
 
 def _without_values(sentence: str) -> str:
@@ -135,12 +150,12 @@ def _without_values(sentence: str) -> str:
     return " ".join(words)
 
 
-def _view(row: BatchRow, attempt: Attempt | None, answer: str) -> RowView:
-    outcome = RowOutcome(row.outcome)  # type: ignore[attr-defined]  # `_judged` adds it
+def _view(row: Any, attempt: Attempt | None, answer: str) -> RowView:
+    outcome = RowOutcome(row.outcome)
     return RowView(
         row=row,
         outcome=outcome,
-        failure_class=row.failure_class,  # type: ignore[attr-defined]  # as above
+        failure_class=row.failure_class,
         code=attempt.code if attempt else "",
         gateway=attempt.gateway_account.name if attempt else "",
         why=_why(row, attempt, answer, outcome),
@@ -155,7 +170,7 @@ def _why(row: BatchRow, attempt: Attempt | None, answer: str, outcome: RowOutcom
     return " ".join(filter(None, [answer if outcome != RowOutcome.PAID else "", row.retry_said]))
 
 
-def _judged(rows: QuerySet[BatchRow]) -> QuerySet[BatchRow]:
+def _judged(rows: QuerySet[BatchRow]) -> QuerySet[Any]:
     """Add `outcome` and `failure_class`. The order of the conditions is their rank."""
     last = Attempt.objects.filter(payment=OuterRef("payment")).order_by("-number").values("failure_class")[:1]
     outcome = Case(
@@ -167,7 +182,6 @@ def _judged(rows: QuerySet[BatchRow]) -> QuerySet[BatchRow]:
     return rows.annotate(
         outcome=outcome,
         failure_class=Case(When(failed, then=Coalesce(Subquery(last), Value(""))), default=Value("")),
-        public_id=F("payment__public_id"),
     )
 
 

@@ -132,11 +132,11 @@ def _sheet(book: Workbook, title: str, headings: Sequence[str], rows: Iterable[S
         sheet.append([_cell(sheet, value) for value in row])
 
 
-def _cell(sheet: Any, value: Value) -> WriteOnlyCell:
+def _cell(sheet: Any, value: Value) -> Any:
     if isinstance(value, Decimal):
         digits, exponent = value.as_tuple().digits, value.as_tuple().exponent
         if len(digits) <= _EXACT_DIGITS:
-            cell = WriteOnlyCell(sheet, value=value)
+            cell = WriteOnlyCell(sheet, value=value)  # type: ignore[arg-type]  # it writes a Decimal digit by digit
             cell.number_format = "0" if not exponent else "0." + "0" * abs(int(exponent))
             return cell
         value = f"{value:f}"

@@ -114,7 +114,7 @@ class TestTheTemplate:
             headings = content.decode("utf-8-sig").strip().split(",")
         else:
             book = load_workbook(io.BytesIO(content))
-            headings = [cell.value for cell in book.worksheets[0][1]]
+            headings = [str(cell.value) for cell in book.worksheets[0][1]]
             assert book.worksheets[1].title == "Explanations"
             assert any("no second one is made" in str(row[2]) for row in book.worksheets[1].values)
 

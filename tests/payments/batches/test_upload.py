@@ -202,7 +202,7 @@ def test_problems_of_one_kind_are_counted_together(clock: Clock) -> None:
         clock, file=csv_file(order("a", "1.555"), order("b", "2.555"), order("c", currency="usd"), order("d"))
     )
 
-    assert [(column, count, first) for column, _, count, first in problem_counts(batch)] == [
+    assert [(found.column, found.count, found.first_line) for found in problem_counts(batch)] == [
         ("amount", 2, 2), ("currency", 1, 4),
     ]  # fmt: skip
     assert batch.rows.filter(state=RowState.BAD).count() == 3

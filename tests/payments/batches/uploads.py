@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 
-from django.contrib.auth.models import User
-
 from config.services import make_staff, sync_roles
 from payments.models import Batch, Limit
 from payments.services.actors import SYSTEM, Actor
@@ -22,10 +20,6 @@ def person(role: str = "operator", name: str = "") -> Actor:
     """Somebody of this role, with a row in the table of people."""
     sync_roles()
     return Actor.for_user(make_staff(name or role, role, "pw"))
-
-
-def user_of(actor: Actor) -> User:
-    return User.objects.get(pk=actor.user_id)
 
 
 def allow_alone(role: str = "operator", currency: str = "USD", minor: int = 10_000_000) -> None:
