@@ -89,7 +89,7 @@ def _payments(question: LookUpQuestion, wire: WireAnswer) -> tuple[Json, ...]:
 
 
 def _evidence(payment: Json) -> dict[str, object]:
-    said = {name: text_in(payment, name) for name in ("id", contract.REFERENCE, "status", "currency", "message")}
+    said = {name: text_in(payment, name) for name in ("id", contract.REFERENCE, "status", "currency", contract.ERROR)}
     amount = payment.get("amount")
     return evidence_of(**said, amount=amount if isinstance(amount, int) else "") | {
         name: len(rows(payment, name)) for name in (contract.CAPTURES, contract.REFUNDS, contract.CANCELS)

@@ -208,7 +208,7 @@ def _refund_failed(item: _Item) -> WebhookMessage:
 
 def _refund_failure(refund: Fact, item: _Item) -> Fact:
     failed = replace(refund, kind=FactKind.REFUND_FAILED, certainty=Certainty.REFUSED)
-    return replace(failed, failure_class=FailureClass.UNKNOWN, message=mask(text_in(item.fields, "reason")))
+    return replace(failed, failure_class=FailureClass.UNKNOWN, message=mask(text_in(item.fields, contract.REASON)))
 
 
 def _cancel_or_refund(item: _Item) -> WebhookMessage:
@@ -250,7 +250,7 @@ def _payment_of(item: _Item) -> str:
 
 
 def _declined(item: _Item, about: OperationKind) -> Fact:
-    text = text_in(item.fields, "reason")
+    text = text_in(item.fields, contract.REASON)
     refusal = codes.refusal_of(item.more, text)
     return replace(
         _fact(item, FactKind.DECLINED, item.own_id),
@@ -282,6 +282,6 @@ def _fact(item: _Item, kind: FactKind, gateway_id: str) -> Fact:
             event_code=item.code,
             psp_reference=item.own_id,
             original_reference=item.original,
-            reason=text_in(item.fields, "reason"),
+            reason=text_in(item.fields, contract.REASON),
         ),
     )
