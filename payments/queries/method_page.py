@@ -50,17 +50,18 @@ def prospects(credentials: Sequence[Credential]) -> str:
     if len(usable) == 1:
         rest = f"; the single-use token of {' and '.join(spent)} is spent" if spent else ""
         return f"No failover: only {usable[0]} can be asked{rest}."
-    return f"It can be tried at {', '.join(usable[:-1])} and {usable[-1]}."
+    return f"{', '.join(usable[:-1])} and {usable[-1]} can be asked."
 
 
 def payment_hint(payment: Payment) -> str:
-    """What a payment's page says beside its method: blocked, or where another try could go while one may still come."""
+    """What a payment's page says beside its method: blocked, or that no other try is possible while one may still come."""
     method = payment.method
     if method.blocked_at is not None:
         return f"Blocked, at no gateway taken: {method.blocked_because}"
     if PaymentState(payment.state) not in _MAY_TRY:
         return ""
-    return prospects(list(method.credentials.select_related("gateway_account").order_by("gateway_account__priority")))
+    credentials = list(method.credentials.select_related("gateway_account").order_by("gateway_account__priority"))
+    return "" if sum(credential.usable for credential in credentials) > 1 else prospects(credentials)
 
 
 def method_chip(method: PaymentMethod, *, blocked: str = "") -> Chip:

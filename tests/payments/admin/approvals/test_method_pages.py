@@ -73,7 +73,7 @@ class TestLooking:
 
     def test_with_two_gateways_it_names_both(self, olga: Client, method: PaymentMethod) -> None:
         Credential.objects.create(method=method, gateway_account=other_account(), token="x")
-        assert "It can be tried at NMI and Second." in text_of(olga.get(address(method)))
+        assert "NMI and Second can be asked." in text_of(olga.get(address(method)))
         Credential.objects.filter(gateway_account__slug="nmi").update(used_at=NOW)
         words = text_of(olga.get(address(method)))
         assert "No failover: only Second can be asked; the single-use token of NMI is spent." in words
@@ -168,6 +168,12 @@ class TestThePaymentsPage:
         assert "No failover: only NMI can be asked." in self.words(olga, payment)
         Credential.objects.update(used_at=NOW)
         assert "No retry and no failover: the single-use token of NMI is spent" in self.words(olga, payment)
+
+    def test_says_nothing_of_it_where_two_gateways_could_be_asked(self, olga: Client) -> None:
+        nmi_account()
+        payment = new_payment(Clock(), token="nmi_once_1")
+        Credential.objects.create(method=payment.method, gateway_account=other_account(), token="x")
+        assert "failover" not in self.words(olga, payment)
 
     def test_says_that_the_method_is_blocked(self, olga: Client) -> None:
         nmi_account()
