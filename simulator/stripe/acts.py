@@ -50,19 +50,16 @@ def find_intent(wish: Wish, store: Store) -> Json:
 
 
 def expire_hold(desk: Desk, intent: Json) -> Json:
-    """The hold lapses: the intent is cancelled by itself. Nobody gave money back, whatever the refund's reason says."""
+    """The hold lapses: the intent is cancelled by itself. Nobody gave money back, and no refund says so."""
     charge = desk.store.known(intent["latest_charge"])
     desk.store.holds.pop(intent["id"], None)
-    released_minor = intent["amount_capturable"]
     intent = desk.change(
         intent["id"],
         amount_capturable=0,
         canceled_at=desk.seconds,
-        cancellation_reason="automatic",
+        cancellation_reason="expired",
         status="canceled",
     )
-    refunded = not charge["amount_captured"]
-    charge = desk.change(charge["id"], amount_refunded=released_minor, refunded=refunded)
     desk.tell("charge.expired", charge)
     desk.tell("payment_intent.canceled", intent)
     return intent
@@ -82,7 +79,7 @@ def _sale(wish: Wish, desk: Desk, *, manual: bool = False, foreign: bool = False
         "capture_method": "manual" if manual else "automatic",
         "confirm": "true",
         "payment_method": token if token.startswith((OWN_PREFIX, "pm_")) else OWN_PREFIX + token,
-        "payment_method_types": {"0": "card"},
+        "allowed_payment_method_types": {"0": "card"},
         "metadata": {"order": reference} if foreign else {"our_ref": reference},
     }
     if _text(wish, "email"):
@@ -224,7 +221,6 @@ def _capture_after_all(wish: Wish, desk: Desk) -> dict[str, Any]:
     charge = desk.store.get(intent["latest_charge"] or "")
     if intent["status"] != "canceled" or charge is None or charge["captured"]:
         raise ControlError("transaction_id", f"no hold that was let go: the payment intent is {intent['status']}")
-    desk.change(charge["id"], amount_refunded=0, refunded=False)
     desk.change(intent["id"], status="requires_capture", amount_capturable=charge["amount"], canceled_at=None)
     return _capture(wish, desk)
 

@@ -19,9 +19,9 @@ CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_act
 CANCEL_REASONS = ("abandoned", "duplicate", "fraudulent", "requested_by_customer")
 _CAPTURE_METHODS = ("automatic", "automatic_async", "manual")
 _AT_CONFIRMATION = (
-    "error_on_requires_action", "off_session", "payment_method", "payment_method_data", "payment_method_options",
-    "payment_method_types", "receipt_email", "return_url", "setup_future_usage", "use_stripe_sdk", "mandate_data",
-    "capture_method", "confirmation_token",
+    "allowed_payment_method_types", "capture_method", "confirmation_token", "error_on_requires_action", "mandate_data",
+    "off_session", "payment_method", "payment_method_data", "payment_method_options", "payment_method_types",
+    "receipt_email", "return_url", "setup_future_usage", "use_stripe_sdk",
 )  # fmt: skip
 _AT_CREATION = (
     *_AT_CONFIRMATION, "amount", "automatic_payment_methods", "confirm", "confirmation_method", "currency", "customer",
@@ -30,7 +30,7 @@ _AT_CREATION = (
 _REDIRECTS = (
     "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these payment "
     "methods might redirect your customer off of your page, you must provide a `return_url`. If you don't want to accept "
-    "redirect-based payment methods, set `payment_method_types`, or `automatic_payment_methods[enabled]` to `true` and "
+    "redirect-based payment methods, set `allowed_payment_method_types`, or `automatic_payment_methods[enabled]` to `true` and "
     "`automatic_payment_methods[allow_redirects]` to `never`."
 )
 
@@ -38,6 +38,7 @@ _REDIRECTS = (
 def create(desk: Desk, params: Params) -> Json:
     """POST /v1/payment_intents. Raises: ApiError."""
     params.allow(*_AT_CREATION)
+    _check_types(params)
     amount_minor, currency = _amount(params)
     confirm_now = params.flag("confirm")
     if confirm_now:
@@ -61,6 +62,7 @@ def create(desk: Desk, params: Params) -> Json:
 def confirm(desk: Desk, params: Params, intent: Json) -> Json:
     """POST /v1/payment_intents/{id}/confirm. Raises: ApiError."""
     params.allow(*_AT_CONFIRMATION)
+    _check_types(params)
     if intent["status"] not in CONFIRMABLE:
         raise unexpected_state(intent, "confirm", ", ".join(CONFIRMABLE))
     method_id = method_of(desk, params, intent["customer"]) or intent["payment_method"]
@@ -119,7 +121,7 @@ def cancel(desk: Desk, params: Params, intent: Json) -> Json:
 
 
 def end(desk: Desk, intent: Json, reason: str | None) -> Json:
-    """Cancelled; a hold is let go."""
+    """Cancelled; a hold is let go. Nothing counts as refunded: since 2025 a cancellation makes no refund."""
     held_minor = intent["amount_capturable"]
     ended = desk.change(
         intent["id"],
@@ -131,11 +133,7 @@ def end(desk: Desk, intent: Json, reason: str | None) -> Json:
     )
     desk.store.holds.pop(intent["id"], None)
     if held_minor:
-        charge = desk.store.known(intent["latest_charge"])
-        released = charge["amount"] - charge["amount_captured"]
-        charge = desk.change(charge["id"], amount_refunded=released, refunded=not charge["amount_captured"])
-        move(desk, "void", "void", charge, held_minor)
-        desk.tell("charge.refunded", charge, amount_refunded=0, refunded=False)
+        move(desk, "void", "void", desk.store.known(intent["latest_charge"]), held_minor)
     desk.tell("payment_intent.canceled", ended)
     return ended
 
@@ -203,10 +201,21 @@ def _amount(params: Params) -> tuple[int, str]:
     return amount_minor, currency
 
 
+def _check_types(params: Params) -> None:
+    """The parameter of old was taken away with this version of the API; allowed_payment_method_types stands alone."""
+    if "payment_method_types" in params:
+        text = "payment_method_types is no longer supported. Use allowed_payment_method_types."
+        raise invalid(text, "payment_method_types", "payment_method_types_no_longer_supported")
+    if "allowed_payment_method_types" in params and "automatic_payment_methods" in params:
+        text = "You may only specify one of these parameters: allowed_payment_method_types, automatic_payment_methods."
+        raise invalid(text, "allowed_payment_method_types", "parameters_exclusive")
+
+
 def _check_redirects(params: Params) -> None:
     """A confirmation on the server must say where payers come back to, or that nobody is redirected."""
     never = params.inside("automatic_payment_methods").text("allow_redirects") == "never"
-    if not (params.text("return_url") or params.items("payment_method_types") or never):
+    cards_alone = params.items("allowed_payment_method_types") == ["card"]
+    if not (params.text("return_url") or cards_alone or never):
         raise invalid(_REDIRECTS, "return_url")
 
 
@@ -215,6 +224,7 @@ def _new(desk: Desk, params: Params, amount_minor: int, currency: str) -> Json:
     return {
         "id": intent_id,
         "object": "payment_intent",
+        "allowed_payment_method_types": params.items("allowed_payment_method_types") or None,
         "amount": amount_minor,
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
@@ -239,7 +249,7 @@ def _new(desk: Desk, params: Params, amount_minor: int, currency: str) -> Json:
         "on_behalf_of": None,
         "payment_method": None,
         "payment_method_options": {"card": params.inside("payment_method_options").inside("card").tree},
-        "payment_method_types": params.items("payment_method_types") or ["card"],
+        "payment_method_types": ["card"],
         "processing": None,
         "receipt_email": params.text("receipt_email") or None,
         "review": None,

@@ -34,7 +34,7 @@ def transaction_view(value: Json, store: Store, movements: list[Movement]) -> di
         "currency": value["currency"].upper(),
         "requested_minor": value["amount"] if of_refund else intent["amount"],
         "captured_minor": 0 if of_refund else value["amount_captured"],
-        "refunded_minor": 0 if of_refund else _refunded(value),
+        "refunded_minor": 0 if of_refund else value["amount_refunded"],
         "refunds": charge["id"] if of_refund else "",
         **_settlement(value, store),
         "card": card.masked,
@@ -42,7 +42,7 @@ def transaction_view(value: Json, store: Store, movements: list[Movement]) -> di
         "description": charge["description"] or "",
         "customer_vault_id": charge["customer"] or "",
         "foreign": intent["id"] in store.foreign,
-        "lapsed": intent["cancellation_reason"] == "automatic",
+        "lapsed": intent["cancellation_reason"] == "expired",
         "actions": _actions(value, movements),
     }
 
@@ -66,11 +66,6 @@ def _settlement(value: Json, store: Store) -> dict[str, Any]:
         line = value["balance_transactions"][-1]["id"]
     payout_id = store.payout_of.get(line or "", "")
     return {"batch_id": payout_id, "settled": bool(payout_id)}
-
-
-def _refunded(charge: Json) -> int:
-    """Of money that was captured: what Stripe calls refunded when a hold is let go is none."""
-    return charge["amount_refunded"] if charge["amount_captured"] else 0
 
 
 def _actions(value: Json, movements: list[Movement]) -> list[dict[str, Any]]:

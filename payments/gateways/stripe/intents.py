@@ -61,7 +61,7 @@ def _collect(command: Command) -> dict[str, str]:
         "capture_method": "manual" if manual else "automatic",
         "confirm": "true",
         "payment_method": command.credential,
-        "payment_method_types[0]": "card",
+        "allowed_payment_method_types[0]": "card",
         "description": command.description,
         "expand[0]": "latest_charge",
     }

@@ -58,7 +58,7 @@ class TestForms:
             "capture_method": "automatic",
             "confirm": "true",
             "payment_method": CREDENTIAL,
-            "payment_method_types[0]": "card",
+            "allowed_payment_method_types[0]": "card",
             "description": "Order 17",
             "expand[0]": "latest_charge",
             "metadata[our_ref]": ATTEMPT,

@@ -48,7 +48,7 @@ def sale(reference: str = "ref-1", **more: Any) -> Any:
         "capture_method": "automatic",
         "confirm": True,
         "payment_method": "stripe_tok_ok",
-        "payment_method_types": ["card"],
+        "allowed_payment_method_types": ["card"],
         "metadata": {"our_ref": reference},
     } | more
 
@@ -56,7 +56,8 @@ def sale(reference: str = "ref-1", **more: Any) -> Any:
 def error_of(raised: pytest.ExceptionInfo[Any]) -> dict[str, Any]:
     body = raised.value.json_body
     assert isinstance(body, dict)
-    return body["error"]
+    error: dict[str, Any] = body["error"]
+    return error
 
 
 def test_creates_confirms_and_expands(client: stripe.StripeClient) -> None:
@@ -71,7 +72,9 @@ def test_creates_confirms_and_expands(client: stripe.StripeClient) -> None:
 
 
 def test_confirms_a_waiting_intent(client: stripe.StripeClient) -> None:
-    waiting = client.v1.payment_intents.create({"amount": 500, "currency": "eur", "payment_method_types": ["card"]})
+    waiting = client.v1.payment_intents.create(
+        {"amount": 500, "currency": "eur", "allowed_payment_method_types": ["card"]}
+    )
     assert waiting.status == "requires_payment_method"
     done = client.v1.payment_intents.confirm(waiting.id, {"payment_method": "pm_card_mastercard"})
     assert (done.status, done.currency) == ("succeeded", "eur")

@@ -35,22 +35,26 @@ class Stripe:
     def done(self, path: str, key: str = "", **form: Any) -> dict[str, Any]:
         answer = self.post(path, key, **form)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        content: dict[str, Any] = answer.json()
+        return content
 
     def error(self, path: str, key: str = "", status: int = 400, **form: Any) -> dict[str, Any]:
         answer = self.post(path, key, **form)
         assert answer.status_code == status, answer.text
-        return answer.json()["error"]
+        error: dict[str, Any] = answer.json()["error"]
+        return error
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         answer = self.client.get(f"{self.url}/v1/{path}", params=_named(query))
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        content: dict[str, Any] = answer.json()
+        return content
 
     def refused(self, path: str, status: int, **query: Any) -> dict[str, Any]:
         answer = self.client.get(f"{self.url}/v1/{path}", params=_named(query))
         assert answer.status_code == status, answer.text
-        return answer.json()["error"]
+        error: dict[str, Any] = answer.json()["error"]
+        return error
 
     def payment(self, reference: str = "ref-1", amount: int = 1234, **more: Any) -> dict[str, Any]:
         """The form of a sale confirmed at once."""
@@ -60,7 +64,7 @@ class Stripe:
             "capture_method": "automatic",
             "confirm": "true",
             "payment_method": "stripe_tok_ok",
-            "payment_method_types[]": "card",
+            "allowed_payment_method_types[]": "card",
             "metadata[our_ref]": reference,
         } | more
 

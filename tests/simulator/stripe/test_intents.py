@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -48,7 +50,7 @@ class TestASale:
 
     def test_a_server_side_confirmation_must_say_where_payers_return(self, stripe: Stripe) -> None:
         form = stripe.payment()
-        del form["payment_method_types[]"]
+        del form["allowed_payment_method_types[]"]
         assert stripe.error("payment_intents", **form)["param"] == "return_url"
         assert stripe.done("payment_intents", **form, return_url="http://127.0.0.1/back")["status"] == "succeeded"
 
@@ -65,9 +67,13 @@ class TestASale:
             ({"payment_method": "tok_ok"}, "payment_method", "resource_missing"),
             ({"payment_method": ""}, "payment_method", "parameter_missing"),
             ({"customer": "cus_none"}, "customer", "resource_missing"),
+            ({"payment_method_types[]": "card"}, "payment_method_types", "payment_method_types_no_longer_supported"),
+            ({"automatic_payment_methods[enabled]": "true"}, "allowed_payment_method_types", "parameters_exclusive"),
         ],
     )
-    def test_a_wrong_parameter_is_named(self, stripe: Stripe, change: dict, param: str, code: str | None) -> None:
+    def test_a_wrong_parameter_is_named(
+        self, stripe: Stripe, change: dict[str, Any], param: str, code: str | None
+    ) -> None:
         error = stripe.error("payment_intents", **stripe.payment(**change))
         assert (error["type"], error["param"], error.get("code")) == ("invalid_request_error", param, code)
         assert stripe.get("payment_intents")["data"] == []
@@ -119,6 +125,9 @@ class TestAHold:
         assert (done["status"], done["cancellation_reason"], done["amount_capturable"]) == ("canceled", "duplicate", 0)
         assert stripe.kinds("ref-1") == [("authorisation", 1234), ("void", 1234)]
         assert "payment_intent.canceled" in stripe.types()
+        assert "charge.refunded" not in stripe.types()
+        charge = stripe.get(f"charges/{held['latest_charge']}")
+        assert (charge["captured"], charge["refunded"], charge["amount_refunded"]) == (False, False, 0)
 
     def test_a_sale_can_not_be_cancelled(self, stripe: Stripe) -> None:
         sold = stripe.sale()
@@ -132,7 +141,7 @@ class TestAHold:
         stripe.simulator.act("advance_clock", gateway="stripe", seconds=120)
 
         lapsed = stripe.get(f"payment_intents/{held['id']}")
-        assert (lapsed["status"], lapsed["cancellation_reason"]) == ("canceled", "automatic")
+        assert (lapsed["status"], lapsed["cancellation_reason"]) == ("canceled", "expired")
         assert {"charge.expired", "payment_intent.canceled"} <= stripe.types()
         assert stripe.kinds("ref-1") == [("authorisation", 1234)]
         assert stripe.simulator.books("ref-1", "stripe")["holds_open"] == []
@@ -240,11 +249,11 @@ class TestASingleUseToken:
 
 
 class TestThreeDSecure:
-    def asked(self, stripe: Stripe, **more: str) -> dict:
+    def asked(self, stripe: Stripe, **more: str) -> dict[str, Any]:
         return stripe.sale(**{"payment_method": "stripe_tok_3ds", "return_url": "http://127.0.0.1:1/back?a=1"} | more)
 
-    def page(self, intent: dict) -> str:
-        return intent["next_action"]["redirect_to_url"]["url"]
+    def page(self, intent: dict[str, Any]) -> str:
+        return str(intent["next_action"]["redirect_to_url"]["url"])
 
     def test_the_payer_approves_on_a_page(self, stripe: Stripe) -> None:
         intent = self.asked(stripe)
@@ -297,7 +306,7 @@ class TestThreeDSecure:
         assert (error["type"], error["decline_code"]) == ("card_error", "insufficient_funds")
 
     @pytest.mark.parametrize("wish", [{"off_session": "true"}, {"error_on_requires_action": "true"}])
-    def test_a_payer_who_is_not_there_is_not_asked(self, stripe: Stripe, wish: dict) -> None:
+    def test_a_payer_who_is_not_there_is_not_asked(self, stripe: Stripe, wish: dict[str, Any]) -> None:
         form = stripe.payment(payment_method="pm_card_authenticationRequired", **wish)
         assert stripe.error("payment_intents", status=402, **form)["code"] == "authentication_required"
 

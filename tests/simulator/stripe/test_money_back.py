@@ -97,9 +97,10 @@ class TestRefunds:
 
 
 class TestDisputes:
-    def disputed(self, stripe: Stripe, **wish: Any) -> dict:
+    def disputed(self, stripe: Stripe, **wish: Any) -> dict[str, Any]:
         stripe.sale()
-        return stripe.simulator.act("dispute", "stripe", reference="ref-1", **wish)["dispute"]
+        made: dict[str, Any] = stripe.simulator.act("dispute", "stripe", reference="ref-1", **wish)["dispute"]
+        return made
 
     def test_a_chargeback_takes_money_and_a_fee(self, stripe: Stripe) -> None:
         dispute = self.disputed(stripe, reason="product_not_received")

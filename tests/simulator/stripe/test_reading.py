@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -54,7 +56,7 @@ class TestLists:
             ({"created__since": 1}, "created[since]"),
         ],
     )
-    def test_a_wrong_question_is_refused(self, stripe: Stripe, query: dict, param: str) -> None:
+    def test_a_wrong_question_is_refused(self, stripe: Stripe, query: dict[str, Any], param: str) -> None:
         stripe.sale()
         assert stripe.refused("payment_intents", 400, **query)["param"] == param
 
