@@ -3,7 +3,6 @@ payment's lock. It decides nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,6 +33,7 @@ from payments.services.disputes import (
     reopen_payment,
 )
 from payments.services.methods import record_block
+from payments.services.moves import ATTEMPT_MOVES, OPERATION_MOVES, PAYMENT_MOVES, REFUND_MOVES
 from payments.services.settlement import keep_settlement, tell
 from payments.states import (
     COLLECTING,
@@ -274,7 +274,7 @@ def _move_operation(case: Case, fact: Fact, decision: Decision, now: datetime) -
     if operation.state == target:
         _learn_transaction(operation, fact)
         return
-    _OPERATION_MOVES[target](operation)
+    OPERATION_MOVES[target](operation)
     operation.certainty = _CERTAINTY[target]
     operation.failure_class = fact.failure_class or ""
     operation.code, operation.message = fact.code[:60], fact.message[:300]
@@ -336,7 +336,7 @@ def _move_attempt(case: Case, fact: Fact, decision: Decision, now: datetime) -> 
     moves = target is not None and attempt.state != target
     if moves:
         assert target is not None
-        _ATTEMPT_MOVES[target](attempt)
+        ATTEMPT_MOVES[target](attempt)
     lives = _live_on(case, attempt, fact, decision, now)
     if moves or learns_id or learns_handle or lives:
         attempt.save()
@@ -363,7 +363,7 @@ def _move_refund(case: Case, fact: Fact, decision: Decision, now: datetime) -> N
     refund, target = _refund_meant(case), decision.refund_to
     if refund is None or target is None or refund.state == target:
         return
-    _REFUND_MOVES[target](refund)
+    REFUND_MOVES[target](refund)
     refund.updated_at = now
     refund.waits_because = ""
     if target == RefundState.WAITING:
@@ -390,41 +390,7 @@ def _move_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> 
     elif target == PaymentState.AUTHORISED:
         payment.mark_authorised(fact.hold_until)
     else:
-        _PAYMENT_MOVES[target](payment)
+        PAYMENT_MOVES[target](payment)
     if target != PaymentState.PENDING:
         waiting = payment.retries.filter(state=RetryState.WAITING)
         waiting.update(state=RetryState.CANCELLED, ended_at=now, ended_because=f"The payment is {target}.")
-
-
-_OPERATION_MOVES: dict[OperationState, Callable[[Operation], None]] = {
-    OperationState.SUCCEEDED: Operation.mark_succeeded,
-    OperationState.DECLINED: Operation.mark_declined,
-    OperationState.FAILED: Operation.mark_failed,
-    OperationState.UNKNOWN: Operation.mark_unknown,
-}
-_ATTEMPT_MOVES: dict[AttemptState, Callable[[Attempt], None]] = {
-    AttemptState.AUTHORISED: Attempt.mark_authorised,
-    AttemptState.CAPTURED: Attempt.mark_captured,
-    AttemptState.DECLINED: Attempt.mark_declined,
-    AttemptState.FAILED: Attempt.mark_failed,
-    AttemptState.VOIDED: Attempt.mark_voided,
-    AttemptState.LAPSED: Attempt.mark_lapsed,
-}
-_REFUND_MOVES: dict[RefundState, Callable[[Refund], None]] = {
-    RefundState.SUCCEEDED: Refund.mark_succeeded,
-    RefundState.FAILED: Refund.mark_failed,
-    RefundState.WAITING: Refund.mark_waiting,
-    RefundState.UNKNOWN: Refund.mark_unknown,
-    RefundState.RETURNED: Refund.mark_returned,
-}
-_PAYMENT_MOVES: dict[PaymentState, Callable[[Payment], None]] = {
-    PaymentState.VALIDATED: Payment.mark_validated,
-    PaymentState.PENDING: Payment.mark_pending,
-    PaymentState.CAPTURED: Payment.mark_captured,
-    PaymentState.SETTLED: Payment.mark_settled,
-    PaymentState.FAILED: Payment.mark_failed,
-    PaymentState.CANCELLED: Payment.mark_cancelled,
-    PaymentState.EXPIRED: Payment.mark_expired,
-    PaymentState.REFUNDED: Payment.mark_refunded,
-    PaymentState.CHARGED_BACK: Payment.mark_charged_back,
-}
