@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import DatabaseError
 
 from payments.errors import CardNumberRefused, Conflict, Forbidden, InvalidInput, NotAllowedNow, NotFound
 from payments.models import GatewayAccount, HealthEvent, Switch
@@ -183,3 +184,9 @@ def test_whoever_may_not_is_refused(account: GatewayAccount, command: Callable[[
     with pytest.raises(Forbidden):
         command()
     assert not HealthEvent.objects.exists()
+
+
+def test_what_was_said_stays_said() -> None:
+    throw()
+    with pytest.raises(DatabaseError, match="append-only"):
+        HealthEvent.objects.update(because="something else")
