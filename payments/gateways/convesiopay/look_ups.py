@@ -48,7 +48,7 @@ def answer(question: LookUpQuestion, wire: WireAnswer, *, at: datetime) -> LookU
     except Unreadable as doubt:
         return LookUpAnswer(answered=False, evidence={"doubt": str(doubt), "status": wire.status})
     evidence: dict[str, object] = {"by": by, "count": len(payments)}
-    evidence["payments"] = [_evidence(payment) for payment in payments[:_SHOWN]]
+    evidence["shown"] = [_evidence(payment) for payment in payments[:_SHOWN]]
     return LookUpAnswer(
         answered=True,
         found=bool(payments),
