@@ -119,9 +119,12 @@ def missing_credentials(account: GatewayAccount) -> list[str]:
 def ensure_gateway_account(slug: str, provider: str, name: str, **fields: Any) -> GatewayAccount:
     """Make the account, with a route of everything to it, if its slug is new; an existing one is left as operators set it.
 
+    A new account proves absence by its adapter's own rule, which operators may make stricter.
     Idempotent on: slug. Writes: the account, its first route.
     """
-    get_adapter(provider)
+    rule = get_adapter(provider).capabilities.absence
+    if rule.lookups:
+        fields = {"absence_look_ups": rule.lookups, "absence_seconds": rule.earliest_seconds, **fields}
     with transaction.atomic():
         account, made = GatewayAccount.objects.get_or_create(
             slug=slug, defaults={"provider": provider, "name": name, **fields}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from payments.facts import Fact
 from payments.services.case import Case, known_money, next_occurrence, total
-from payments.states import MovementKind, Source
+from payments.states import MovementKind
 
 
 def as_one_movement(case: Case, fact: Fact) -> Fact:
@@ -25,13 +25,9 @@ def as_one_movement(case: Case, fact: Fact) -> Fact:
     assert fact.money is not None
     if not rows or rows[-1].currency != fact.money.currency:
         return fact
-    last = rows[-1].occurrence
-    known_last = known_money(booked, fact.gateway_id, kind, occurrence=last)
-    assert known_last is not None
     new = fact.money - total(rows, fact.money.currency)
     if new.amount_minor > 0:
         return replace(fact, money=new, occurrence=next_occurrence(booked, fact))
-    if fact.source != Source.LOOK_UP or new.is_zero:  # known, or an older word than what we have heard since
-        return replace(fact, money=known_last, occurrence=last)
-    corrected = known_last + new
-    return replace(fact, money=corrected, occurrence=last) if corrected.amount_minor > 0 else fact
+    # Known, or an older word: such totals never fall, and even a look-up may be overtaken on its way to us.
+    last = rows[-1].occurrence
+    return replace(fact, money=known_money(booked, fact.gateway_id, kind, occurrence=last), occurrence=last)
