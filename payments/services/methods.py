@@ -15,6 +15,7 @@ from payments.services.accounts import adapter_of
 from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Arguments, Line
 from payments.services.approvals import ask_approval
+from payments.states import OperationState
 
 BLOCK = "payments.block_method"
 _SHORTEST_REASON = 5
@@ -40,6 +41,7 @@ def keep_issued(operation_id: int, issued: Issued, now: datetime) -> None:
             _keep_credential(credential, issued, now)
         if issued.card is not None:
             _keep_card(method, issued.card, operation.gateway_account.provider)
+            _count_by_card(operation, method)
 
 
 def _keep_credential(credential: Credential, issued: Issued, now: datetime) -> None:
@@ -60,6 +62,15 @@ def _keep_card(method: PaymentMethod, card: CardShown, provider: str) -> None:
     method.expires_on = method.expires_on or _last_day(card.expires)
     method.fingerprint = method.fingerprint or _fingerprint(provider, card.fingerprint)
     method.save(update_fields=["brand", "last_four", "expires_on", "fingerprint"])
+
+
+def _count_by_card(operation: Operation, method: PaymentMethod) -> None:
+    """Calls sent before anybody had told the card were counted by the method alone; now they count by the card."""
+    alone = f"pm:{method.public_id}"
+    if method.fingerprint and operation.fingerprint == alone:
+        declined = Operation.objects.filter(fingerprint=alone, state=OperationState.DECLINED)
+        declined.update(fingerprint=method.fingerprint)
+        Operation.objects.filter(pk=operation.pk, fingerprint=alone).update(fingerprint=method.fingerprint)
 
 
 def _last_day(expires: tuple[int, int] | None) -> date | None:
@@ -204,6 +215,7 @@ def _lift(
     subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Approval, now: datetime
 ) -> str:
     method = _find(subject)
+    assert method.blocked_at is not None, "what was shown just now says since when"
     ended = method.blocks.filter(lifted_at=None).update(
         lifted_at=now, lifted_because=approval.reason, asked_by=maker.label[:100], approved_by=checker.label[:100]
     )
