@@ -186,9 +186,14 @@ def _meaning(command: Command, status: int, error: Json, intent: Json) -> tuple[
 
 
 def issued(command: Command, wire: WireAnswer) -> Issued | None:
-    """The stored payment method with its customer, the network's id and the card, of an intent that took or holds money."""
+    """The stored payment method with its customer, the network's id and the card, of an intent that took or holds money.
+
+    Of a refusal only the card: declines are counted by it, also where no payment with it ever succeeds.
+    """
     try:
         intent = read_json(wire.body)
+        if wire.status == 402 and command.kind in COLLECTING:
+            return _refused_card(command, part(intent, "error"))
         _refuse_stranger(command, intent)
         if wire.status != 200 or command.kind not in COLLECTING or reading.status_of(intent) not in _TOOK[command.kind]:
             return None
@@ -205,6 +210,12 @@ def issued(command: Command, wire: WireAnswer) -> Issued | None:
         network_transaction_id=text_in(card, "network_transaction_id")[:64],
         card=_shown(card) if card else None,
     )
+
+
+def _refused_card(command: Command, error: Json) -> Issued | None:
+    _refuse_stranger(command, part(error, "payment_intent"))
+    card = part(error, "payment_method", "card")
+    return Issued(card=_shown(card)) if card else None
 
 
 def _shown(card: Json) -> CardShown:

@@ -58,16 +58,11 @@ def ceiling_reached(method: PaymentMethod, money: Money, now: datetime, *, initi
     network = network_of(method.brand)
     ceilings = [ceiling for ceiling in ceilings_of(network) if ceiling.enabled]
     longest = max([BAR, *(timedelta(hours=ceiling.window_hours) for ceiling in ceilings)])
-    declines = _declines(fingerprint_of(method), since=now - longest)
+    declines = _declines(method, since=now - longest)
     barred = _barred(method.brand, declines, now, initiated_by)
     if barred:
         return barred
     return next((words for ceiling in ceilings if (words := _over(ceiling, declines, money, now))), "")
-
-
-def fingerprint_of(method: PaymentMethod) -> str:
-    """What declines of one card are counted by: its fingerprint, or the method alone where no gateway has told one."""
-    return method.fingerprint or f"pm:{method.public_id}"
 
 
 def ceilings_of(network: str) -> list[NetworkCeiling]:
@@ -78,9 +73,11 @@ def ceilings_of(network: str) -> list[NetworkCeiling]:
     return rows or [ceiling for ceiling in DEFAULTS if ceiling.network == name]
 
 
-def _declines(fingerprint: str, *, since: datetime) -> list[_Decline]:
+def _declines(method: PaymentMethod, *, since: datetime) -> list[_Decline]:
+    """By the card's fingerprint; calls sent before a gateway had told it stand under the method alone."""
+    names = [f"pm:{method.public_id}", *([method.fingerprint] if method.fingerprint else [])]
     rows = Operation.objects.filter(
-        fingerprint=fingerprint,
+        fingerprint__in=names,
         state=OperationState.DECLINED.value,
         kind__in=[kind.value for kind in COLLECTING],
         ended_at__gt=since,

@@ -15,11 +15,7 @@ from payments.facts import Fact, FactKind
 from payments.gateways.registry import ADAPTERS, get_adapter
 from payments.models import Operation, Payment, Retry, Review
 from payments.services import execution, sending
-from payments.services.accounts import ensure_gateway_account
-from payments.services.actors import SYSTEM
 from payments.services.declining import advice_for
-from payments.services.execution import advance_payment
-from payments.services.intake import MethodRequest, PaymentRequest, create_payment
 from payments.services.recording import Cause, record_fact
 from payments.states import (
     Certainty,
@@ -31,19 +27,12 @@ from payments.states import (
     Source,
     Waits,
 )
+from tests.payments.declines.simulated import followed, intent, point_at, refused
 from tests.payments.factories import Clock
 from tests.simulator_fixture import SimulatorProcess, start_simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 F = FailureClass
-MONTH = 30 * 86_400
-CREDENTIALS = {
-    "nmi": {"SECURITY_KEY": "demo-nmi-security-key", "WEBHOOK_SECRET": "demo-nmi-webhook-secret"},
-    "stripe": {"SECRET_KEY": "sk_test_demo", "WEBHOOK_SECRET": "whsec_demo"},
-    "convesiopay": {
-        "SECRET": "demo-convesiopay-secret", "INTEGRATION": "demo-integration", "WEBHOOK_SECRET": "demo-convesiopay-webhook",
-    },
-}  # fmt: skip
 # Answers to a capture, a void, a refund or an ill-formed request, and of keys that are refused.
 NO_ANSWER_TO_A_SALE: dict[str, set[str]] = {
     "nmi": {"300:not_pending_settlement"},
@@ -92,30 +81,8 @@ def process() -> Iterator[SimulatorProcess]:
 
 @pytest.fixture
 def simulator(process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> SimulatorProcess:
-    process.reset()
-    for provider, fields in [*CREDENTIALS.items(), ("other", CREDENTIALS["nmi"])]:
-        path = "nmi" if provider == "other" else provider
-        monkeypatch.setenv(f"GATEWAY_{provider.upper()}_BASE_URL", f"{process.url}/{path}")
-        for name, value in fields.items():
-            monkeypatch.setenv(f"GATEWAY_{provider.upper()}_{name}", value)
+    point_at(process, monkeypatch)
     return process
-
-
-def intent(provider: str, token: str, clock: Clock, *, another: bool) -> Payment:
-    """A stored intent whose window is open long enough for every retry; `another` takes the card that this one refuses."""
-    ensure_gateway_account(provider, provider, provider.upper(), priority=1)
-    credentials = {provider: f"{provider}_{token}"}
-    if another:
-        ensure_gateway_account("other", "nmi", "Other", priority=2)
-        credentials["other"] = "nmi_tok_ok"
-    method = MethodRequest("card", credentials=credentials)
-    request = PaymentRequest(1000, "USD", "order-1", method, expires_in_seconds=MONTH)
-    return create_payment(request, actor=SYSTEM, now=clock())
-
-
-def refused(provider: str, code: str, clock: Clock, *, another: bool = False) -> tuple[Payment, Operation]:
-    """A payment that its first gateway answers with the code, and the call that was so answered."""
-    return followed(intent(provider, f"tok_decline_{code}", clock, another=another), clock)
 
 
 def told(provider: str, code: str, clock: Clock, *, another: bool = False) -> tuple[Payment, Operation]:
@@ -134,12 +101,6 @@ def told(provider: str, code: str, clock: Clock, *, another: bool = False) -> tu
     account_id = operation.gateway_account_id
     record_fact(fact, account_id=account_id, cause=Cause(operation_id=operation.pk), now=clock())
     return followed(payment, clock)
-
-
-def followed(payment: Payment, clock: Clock) -> tuple[Payment, Operation]:
-    advance_payment(payment.pk, clock)
-    payment.refresh_from_db()
-    return payment, payment.operations.order_by("id")[0]
 
 
 def met(provider: str, code: str, clock: Clock, *, another: bool = False) -> tuple[Payment, Operation]:

@@ -314,6 +314,19 @@ class TestIssued:
         assert stripe.issued(command(OperationKind.CAPTURE), answered(self.intent(id=TRANSACTION))) is None
         assert stripe.issued(command(OperationKind.SALE), WireAnswer(200, "text/html", b"<html>")) is None
 
+    def test_of_a_refusal_is_the_card_alone(self) -> None:
+        card = {"brand": "visa", "last4": "0002", "exp_month": 12, "exp_year": 2034, "fingerprint": "f"}
+        intent = self.intent(status="requires_payment_method", latest_charge="ch_1")
+        error = {"type": "card_error", "code": "card_declined", "payment_intent": intent, "payment_method": {"card": card}}
+        stranger = {**error, "payment_intent": {**intent, "metadata": {"our_ref": "cf-other"}}}
+        storing = replace(command(OperationKind.SALE), store=True)
+
+        kept = stripe.issued(storing, answered({"error": error}, 402))
+
+        assert kept is not None and kept.card is not None
+        assert (kept.credential, kept.customer, kept.card.fingerprint, kept.card.last_four) == ("", "", "f", "0002")
+        assert stripe.issued(storing, answered({"error": stranger}, 402)) is None
+
     @pytest.mark.parametrize("month", [0, 13, "12", None])
     def test_an_expiry_that_is_none_is_left_out(self, month: object) -> None:
         intent = self.intent()
