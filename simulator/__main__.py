@@ -15,7 +15,7 @@ from simulator.webhooks import RetryPlan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT. Returns 1, with one sentence, when the port cannot be had."""
+    """Serve until SIGTERM or SIGINT. Returns 1, with one sentence, when the port cannot be had or a secret is none."""
     options = _parser().parse_args(arguments)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server = SimulatorServer(options.port, build_application(settings))
     except OSError as error:
         sys.stderr.write(f"simulator: cannot listen on 127.0.0.1:{options.port}: {error.strerror}\n")
+        return 1
+    except ValueError as error:
+        sys.stderr.write(f"simulator: {error}\n")
         return 1
     serve_in_background(server)
     sys.stdout.write(f"ready {server.url}\n")
