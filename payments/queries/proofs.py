@@ -10,8 +10,8 @@ from django.db.models import Sum
 from ledger import queries as ledger
 from ledger.queries import Finding
 from payments.accounting import DISPUTED_FUNDS, OVERPAYMENTS, SUSPENSE
-from payments.models import Movement, Payment, Review
-from payments.states import FINAL_STATES, DisputeState, MovementKind, ReviewState
+from payments.models import Dispute, Movement, Payment, Review
+from payments.states import FINAL_STATES, OPEN_DISPUTE_STATES, DisputeState, MovementKind, ReviewState
 
 _CHUNK = 5_000
 _CLAIM_SIGN = {MovementKind.CHARGEBACK.value: 1, MovementKind.CHARGEBACK_RETURN.value: -1}
@@ -84,6 +84,9 @@ def _rows_without_clock() -> Iterator[Finding]:
     final = [state.value for state in FINAL_STATES]
     for payment in Payment.objects.exclude(state__in=final).filter(next_check_at=None)[:_CHUNK]:
         yield Finding("payment_without_clock", payment.public_id, f"{payment.state}, and nothing will look at it again")
+    waiting = [state.value for state in OPEN_DISPUTE_STATES]
+    for dispute in Dispute.objects.filter(state__in=waiting, next_check_at=None)[:_CHUNK]:
+        yield Finding("dispute_without_clock", dispute.public_id, f"{dispute.state}, and nothing will look at it again")
 
 
 def _negative_payments() -> Iterator[Finding]:

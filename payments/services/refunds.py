@@ -3,13 +3,15 @@ settlement, a refund after it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from ledger.money import Money
 from ledger.services import post_entries
-from payments.accounting import Booking, refund_reserved
+from payments.accounting import Booking, entry_for, refund_reserved
+from payments.decisions import Posting
 from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotEnough, NotFound
 from payments.facts import Fact, FactKind
 from payments.jobs import ADVANCE_REFUND, enqueue
@@ -143,14 +145,8 @@ def reserve(
     refund.mark_approved()
     refund.save()
     case.refunds.append(refund)
-    booking = Booking(
-        source_key=f"refund:{refund.public_id}:reserved",
-        subject=payment.public_id,
-        description=f"refund {refund.public_id} approved: {reason}"[:200],
-        occurred_at=now,
-        gateway=case.account.slug,
-        match_key=payment.public_id,
-        actor=actor.label,
+    booking = _booking(
+        case, refund, "reserved", f"refund {refund.public_id} approved: {reason}", now, actor=actor.label
     )
     post_entries([refund_reserved(money, booking, from_held=review.held_on if review else "")], now=now)
     fact = Fact(
@@ -203,6 +199,9 @@ def _plan(refund_id: int, now: datetime) -> int | None:
             _wait(refund, "a dispute over the payment is open", now + timedelta(hours=1), now)
             open_question(case, ReviewKind.REFUND_OVERDUE, f"Refund {refund.public_id} waits. {barred}", now)
             return None
+        if _charged_back(case, refund):
+            _free(case, refund, now)
+            return None
         means = _means(case, refund, attempt)
         if means is None:
             _wait_for_settlement(case, refund, now)
@@ -214,6 +213,39 @@ def _plan(refund_id: int, now: datetime) -> int | None:
         refund.save()
         target = transaction_of(refund, attempt, case)
         return plan_operation(case, attempt, means, refund.money, now=now, refund=refund, gateway_id=target).pk
+
+
+def _charged_back(case: Case, refund: Refund) -> bool:
+    """Has a dispute meanwhile given the payer what this refund was to give? Then it would be paid twice."""
+    return refund.review_id is None and refundable_money(case).amount_minor < 0
+
+
+def _free(case: Case, refund: Refund, now: datetime) -> None:
+    """The refund ends unsent: what was reserved is sales again, out of which the dispute took it, and a person hears of it."""
+    refund.mark_failed()
+    refund.waits_for, refund.waits_because, refund.next_check_at, refund.updated_at = Waits.NOTHING, "", None, now
+    refund.save()
+    booking = _booking(case, refund, "freed", f"refund {refund.public_id} not sent: charged back", now)
+    draft = entry_for(Posting.REFUND_FREED, refund.money, replace(booking, held_on=""))
+    assert draft is not None
+    post_entries([draft], now=now)
+    because = f"Refund {refund.public_id} of {refund.money} was not sent: a dispute has taken the money meanwhile."
+    fact = Fact(FactKind.REVIEW_OPENED, Source.SERVICE, now, money=refund.money, message=because)
+    apply_fact(case, snapshot_of(case, fact), fact, Cause(), now)
+    open_question(case, ReviewKind.REFUND_FAILED, because, now)
+
+
+def _booking(case: Case, refund: Refund, step: str, description: str, now: datetime, actor: str = "") -> Booking:
+    assert case.payment is not None
+    return Booking(
+        source_key=f"refund:{refund.public_id}:{step}",
+        subject=case.payment.public_id,
+        description=description[:200],
+        occurred_at=now,
+        gateway=case.account.slug,
+        match_key=case.payment.public_id,
+        actor=actor,
+    )
 
 
 def _tried_enough(case: Case, refund: Refund, now: datetime) -> bool:

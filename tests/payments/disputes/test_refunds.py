@@ -109,6 +109,34 @@ class TestDisputedMoney:
         assert open_reviews() == ["dispute", "refund_overdue"]
         assert [m for m in simulator.movements() if m["kind"] == "refund"] == []
 
+    def test_a_refund_that_the_lost_dispute_has_paid_is_not_sent_and_frees_what_it_reserved(
+        self, payment, charge: str, clock, simulator
+    ):
+        promised = refund(payment, clock, 400)
+        record(moved(FactKind.CHARGEBACK, clock() - timedelta(hours=3), charge=charge), clock)
+        record(word(D.LOST, clock() - timedelta(hours=2), charge=charge), clock)
+
+        advance_refund(promised.pk, clock)
+
+        promised.refresh_from_db()
+        assert promised.state == RefundState.FAILED
+        assert (balance("2030"), balance("2020"), balance("5020")) == (0, -1000, 1000)
+        assert open_reviews() == ["dispute_lost", "refund_failed"]
+        assert [m for m in simulator.movements() if m["kind"] in {"refund", "void"}] == []
+        assert [*map(str, suspense_findings()), *map(str, completeness_findings())] == []
+
+    def test_what_a_lost_part_has_left_is_still_refunded(self, payment, charge: str, clock, simulator):
+        simulator.act("batch_settle")
+        record(Fact(FactKind.SETTLED, Source.WEBHOOK, clock(), gateway_id=charge), clock)
+        promised = refund(payment, clock, 400)
+        record(moved(FactKind.CHARGEBACK, clock() - timedelta(hours=3), charge=charge, money=PART), clock)
+        record(word(D.LOST, clock() - timedelta(hours=2), charge=charge, money=PART), clock)
+
+        advance_refund(promised.pk, clock)
+
+        promised.refresh_from_db()
+        assert (promised.state, left(payment)) == (RefundState.SUCCEEDED, 300)
+
 
 class TestComesBack:
     def gone(self, payment: Payment, amount_minor: int, simulator, clock: Clock) -> Refund:
@@ -181,6 +209,24 @@ class TestComesBack:
         assert record(early, clock).verdict == "park"
         assert record(early, clock, orphan_due=True).verdict == "review"
         assert (balance("2050"), open_reviews()) == (-300, ["refund_returned"])
+
+    def test_one_that_failed_while_it_was_still_open_was_refused_and_nothing_comes_back(
+        self, payment: Payment, simulator, clock
+    ):
+        simulator.act("batch_settle")
+        record(Fact(FactKind.SETTLED, Source.WEBHOOK, clock(), gateway_id=payment.attempts.get().gateway_id), clock)
+        simulator.fault("dropped_request", "refund", times=1)
+        made = refund(payment, clock)
+        advance_refund(made.pk, clock)
+        call = made.operations.get()
+        assert (call.state, balance("2030")) == ("unknown", -300)
+
+        record(
+            Fact(FactKind.REFUND_FAILED, Source.WEBHOOK, clock(), gateway_id="re_7", reference=call.reference), clock
+        )
+
+        made.refresh_from_db()
+        assert (made.state, balance("2030"), balance("2050"), balance("1110")) == (RefundState.FAILED, 0, 0, 1000)
 
     def test_a_failure_of_a_refund_nobody_knows_changes_nothing(self, payment: Payment, clock):
         unknown = Fact(FactKind.REFUND_FAILED, Source.WEBHOOK, clock(), gateway_id="re_9")
