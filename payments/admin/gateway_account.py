@@ -82,7 +82,8 @@ class GatewayAccountAdmin(LockedAdmin):
 
     @admin.display(description="Switches")
     def switches(self, account: GatewayAccount) -> SafeString:
-        return format_html_join(" ", "{}", ((display.chip(chip),) for chip in pages.switches(account)))
+        chips = (*pages.switches(account), *_doubt(account))
+        return format_html_join(" ", "{}", ((display.chip(chip),) for chip in chips))
 
     @admin.display(description="Health")
     def condition(self, account: Any) -> SafeString:
@@ -109,6 +110,7 @@ class GatewayAccountAdmin(LockedAdmin):
             "credentials": [(Link(one.name, "", code=True), _credential(one)) for one in told.credentials],
             "missing": [one.name for one in told.credentials if one.needed and not one.is_set],
             "capabilities": _capabilities(told),
+            "doubts": _doubt(obj),
             "assumptions": told.assumptions,
             "incident_columns": pages.INCIDENT_COLUMNS,
             "operation_columns": pages.OPERATION_COLUMNS,
@@ -204,6 +206,10 @@ def _set_up(account: GatewayAccount, request: HttpRequest) -> list[KeyValue]:
     ]
 
 
+def _doubt(account: GatewayAccount) -> tuple[Chip, ...]:
+    return () if accounts.is_confirmed(account) else (pages.UNCONFIRMED,)
+
+
 def _credential(one: accounts.CredentialState) -> Chip:
     if one.is_set:
         return Chip("set", Tone.GOOD, "key")
@@ -232,4 +238,5 @@ def _capabilities(told: accounts.AccountDescription) -> list[KeyValue]:
         KeyValue("Reports its fees", "yes" if told.reports_fees else "no"),
         KeyValue("A hold lasts", f"{told.hold_days} days"),
         KeyValue("Proof of absence", absence),
+        KeyValue("Lists what changed", "yes" if told.lists_window else "no: nothing can be back-filled"),
     ]

@@ -26,12 +26,14 @@ from payments.admin.payment_chips import (
 )
 from payments.admin.payment_commands import page_url, shown
 from payments.models import Dispute, LookUp, Movement, Operation, Payer, Payment, Refund, Review
+from payments.queries.account_page import UNCONFIRMED
 from payments.queries.dispute_page import dispute_chip, dispute_url, fees_of, reason_words, settlement_text
 from payments.queries.disputes import standing_in
 from payments.queries.method_page import payment_hint
 from payments.queries.page import AttemptView, CallView, MoneyStrip, PaymentPage
 from payments.queries.route_words import route_words
 from payments.queries.timeline import Line, Run
+from payments.services.accounts import is_confirmed
 from payments.states import MovementKind, ReviewState
 
 
@@ -192,6 +194,7 @@ def _attempt(view: AttemptView) -> dict[str, Any]:
         "is_current": view.is_current,
         "chip": attempt_chip(attempt),
         "gateway": attempt.gateway_account.name,
+        "doubt": None if is_confirmed(attempt.gateway_account) else UNCONFIRMED,
         "way": route_words(attempt.route),
         "calls": [_call(call) for call in reversed(view.calls)],
     }

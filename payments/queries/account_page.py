@@ -53,6 +53,12 @@ LIVE = Chip("live", Tone.WARN, "payments", "Real money.")
 TEST = Chip("test", Tone.INFO, "science", "No real money.")
 SHARED = Chip("shared", Tone.QUIET, "group", "Other systems use it too: what is not ours is foreign.")
 OWN = Chip("ours alone", Tone.QUIET, "person", "Money that is not ours is an orphan, and a case is opened.")
+UNCONFIRMED = Chip(
+    "contract unconfirmed",
+    Tone.WARN,
+    "unpublished",
+    "Its documentation is not public: parts of what is sent are assumed.",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class AccountDescription:
     hold_days: int
     absence_look_ups: int
     absence_seconds: int
+    lists_window: bool
+    confirmed: bool
     assumptions: tuple[str, ...]
     credentials: tuple[CredentialState, ...]
 
@@ -82,9 +84,16 @@ def describe(account: GatewayAccount) -> AccountDescription:
         hold_days=can.hold_days,
         absence_look_ups=can.absence.lookups,
         absence_seconds=can.absence.earliest_seconds,
+        lists_window=can.lists_window,
+        confirmed=can.verified,
         assumptions=adapter.assumptions,
         credentials=_credential_states(account),
     )
+
+
+def is_confirmed(account: GatewayAccount) -> bool:
+    """Was the gateway's contract read in its own documentation? Else parts of it are assumed, and people are told."""
+    return adapter_of(account).capabilities.verified
 
 
 def _credential_states(account: GatewayAccount) -> tuple[CredentialState, ...]:
