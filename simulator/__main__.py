@@ -48,7 +48,10 @@ def _wait_for_end_of_input(stopped: threading.Event) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description="Payment gateways on the wire, for tests.")
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator",
+        description="NMI, ConvesioPay and Stripe on the wire, for tests and the demo. docs/simulator.md says what they take.",
+    )
     parser.add_argument("--port", type=int, default=8100, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--webhooks", default="", help="base URL; events go to <base>/<gateway>/; empty sends none")
     parser.add_argument("--seed", type=int, default=7, help="decides whom faults given by rate strike")

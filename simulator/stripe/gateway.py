@@ -157,12 +157,14 @@ class StripeGateway:
                 return html_page("404 Not Found", 404)
             if request.method == "GET" or intent["status"] != "requires_action":
                 return payer.page(intent)
-            said = request.form().get("answer", "")
-            if request.method != "POST" or said not in ("approve", "fail"):
+            outcome = request.form().get("outcome", "")
+            if request.method != "POST" or outcome not in payer.OUTCOMES:
                 return html_page("400 Bad Request", 400)
+            if outcome == "abandon":
+                return payer.way_back(intent, intent)
             subject = self._subject_of(intent)
             desk = self._desk(subject, _base_url(request))
-            done = payer.approve(desk, intent) if said == "approve" else payer.fail(desk, intent)
+            done = payer.approve(desk, intent) if outcome == "approve" else payer.fail(desk, intent)
             self._carry_out(desk, subject, None, "")
             return payer.way_back(intent, done)
 

@@ -16,14 +16,16 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Con
 <body style="font-family: sans-serif; max-width: 30rem; margin: 3rem auto">
 <h1>Simulated bank</h1>
 <p>Confirm a payment of <strong>{amount}</strong> (minor units) <strong>{currency}</strong>?</p>
-<form method="post"><button name="answer" value="approve">Approve</button>
-<button name="answer" value="fail">Fail</button></form>
+<form method="post"><button name="outcome" value="approve">Approve</button>
+<button name="outcome" value="fail">Fail</button> <button name="outcome" value="abandon">Leave without confirming</button></form>
 </body></html>
 """
 _OVER = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Nothing to confirm</title></head>
 <body style="font-family: sans-serif; max-width: 30rem; margin: 3rem auto">
 <h1>Simulated bank</h1><p>There is nothing to confirm: the payment is {status}.</p></body></html>
 """
+_REDIRECT_STATUS = {"succeeded": "succeeded", "requires_capture": "succeeded", "requires_action": "pending"}
+OUTCOMES = ("approve", "fail", "abandon")
 
 
 def approve(desk: Desk, intent: Json) -> Json:
@@ -54,7 +56,7 @@ def way_back(asked: Json, intent: Json) -> Answer:
     fields = {
         "payment_intent": intent["id"],
         "payment_intent_client_secret": intent["client_secret"],
-        "redirect_status": "succeeded" if intent["status"] in ("succeeded", "requires_capture") else "failed",
+        "redirect_status": _REDIRECT_STATUS.get(intent["status"], "failed"),
     }
     url = redirect["return_url"]
     joint = "&" if "?" in url else "?"

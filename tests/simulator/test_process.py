@@ -100,7 +100,9 @@ class TestStopping:
         try:
             with closing(Nmi(simulator)) as nmi:
                 nmi.sale("ref-1")
+            simulator.act("sale", "stripe", reference="ref-1", amount_minor=1234)
             wait_for(lambda: simulator.movements()[0]["settled"])
+            wait_for(lambda: simulator.movements(gateway="stripe")[0]["settled"])
         finally:
             simulator.stop()
 

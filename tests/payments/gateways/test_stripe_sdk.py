@@ -198,7 +198,7 @@ def test_the_payer_is_asked_and_comes_back(client: stripe.StripeClient) -> None:
     )
     assert asked.status == "requires_action"
     url = asked.next_action.redirect_to_url.url
-    back = httpx.post(url, data={"answer": "approve"}, trust_env=False)
+    back = httpx.post(url, data={"outcome": "approve"}, trust_env=False)
     assert back.headers["location"].startswith(f"http://127.0.0.1:9/back?payment_intent={asked.id}&")
     assert client.v1.payment_intents.retrieve(asked.id).status == "requires_capture"
 

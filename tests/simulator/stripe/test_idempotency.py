@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx
@@ -41,6 +42,12 @@ class TestARepetition:
         assert stripe.done("payment_intents", "op-1", **stripe.payment())["id"] == first["id"]
         stripe.simulator.act("advance_clock", "stripe", seconds=2 * HOUR)
         assert stripe.done("payment_intents", "op-1", **stripe.payment())["id"] != first["id"]
+
+    def test_of_many_at_once_moves_the_money_once(self, stripe: Stripe) -> None:
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda _: stripe.post("payment_intents", "op-1", **stripe.payment()), range(24)))
+        assert {answer.json()["id"] for answer in answers} == {answers[0].json()["id"]}
+        assert stripe.kinds() == [("capture", 1234)]
 
 
 class TestWhatIsNotKept:

@@ -259,7 +259,7 @@ class TestThreeDSecure:
         intent = self.asked(stripe)
         assert intent["status"] == "requires_action"
         assert "Approve" in httpx.get(self.page(intent), trust_env=False).text
-        back = httpx.post(self.page(intent), data={"answer": "approve"}, trust_env=False)
+        back = httpx.post(self.page(intent), data={"outcome": "approve"}, trust_env=False)
 
         assert back.status_code == 303
         assert back.headers["location"].startswith("http://127.0.0.1:1/back?a=1&payment_intent=pi_")
@@ -272,7 +272,7 @@ class TestThreeDSecure:
 
     def test_the_payer_fails(self, stripe: Stripe) -> None:
         intent = self.asked(stripe)
-        back = httpx.post(self.page(intent), data={"answer": "fail"}, trust_env=False)
+        back = httpx.post(self.page(intent), data={"outcome": "fail"}, trust_env=False)
 
         assert back.headers["location"].endswith("redirect_status=failed")
         failed = stripe.get(f"payment_intents/{intent['id']}")
@@ -281,6 +281,14 @@ class TestThreeDSecure:
         assert stripe.kinds() == []
         assert stripe.done(f"payment_intents/{intent['id']}/cancel")["status"] == "canceled"
 
+    def test_the_payer_leaves_and_nothing_happens(self, stripe: Stripe) -> None:
+        intent = self.asked(stripe)
+        back = httpx.post(self.page(intent), data={"outcome": "abandon"}, trust_env=False)
+        assert back.headers["location"].endswith("redirect_status=pending")
+        assert stripe.get(f"payment_intents/{intent['id']}")["status"] == "requires_action"
+        assert httpx.post(self.page(intent), data={"outcome": "pay"}, trust_env=False).status_code == 400
+        assert httpx.get(f"{stripe.url}/_3ds/pi_none", trust_env=False).status_code == 404
+
     def test_an_abandoned_question_can_be_answered_until_it_is_cancelled(self, stripe: Stripe) -> None:
         first, second = self.asked(stripe), self.asked(stripe, **{"metadata[our_ref]": "ref-2"})
         stripe.simulator.act("abandon", gateway="stripe", reference="ref-1")
@@ -288,7 +296,7 @@ class TestThreeDSecure:
         assert stripe.get(f"payment_intents/{first['id']}")["status"] == "succeeded"
 
         stripe.done(f"payment_intents/{second['id']}/cancel", cancellation_reason="abandoned")
-        late = httpx.post(self.page(second), data={"answer": "approve"}, trust_env=False)
+        late = httpx.post(self.page(second), data={"outcome": "approve"}, trust_env=False)
         assert late.status_code == 409
         assert stripe.kinds("ref-2") == []
 
@@ -300,7 +308,7 @@ class TestThreeDSecure:
 
     def test_the_card_may_decline_after_the_payer_approved(self, stripe: Stripe) -> None:
         intent = self.asked(stripe, payment_method="stripe_tok_3ds_decline_insufficient_funds")
-        back = httpx.post(self.page(intent), data={"answer": "approve"}, trust_env=False)
+        back = httpx.post(self.page(intent), data={"outcome": "approve"}, trust_env=False)
         assert back.headers["location"].endswith("redirect_status=failed")
         error = stripe.get(f"payment_intents/{intent['id']}")["last_payment_error"]
         assert (error["type"], error["decline_code"]) == ("card_error", "insufficient_funds")
