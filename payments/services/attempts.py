@@ -53,7 +53,9 @@ def start_attempt(
     if switches.stopped_charges():
         wait(case, now)
         return None
-    barred = declining.ceiling_reached(payment.method, payment.money, now)
+    # A later try comes without the payer, whoever began the payment.
+    by = "merchant" if case.attempts else payment.initiated_by
+    barred = declining.ceiling_reached(payment.method, payment.money, now, initiated_by=by)
     choice = Choice(None, None, (barred,)) if barred else choose_route(payment, tried=tried, now=now)
     if choice.account is None:
         _nowhere(case, choice, now)

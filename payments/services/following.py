@@ -57,7 +57,7 @@ def _other_gateway(case: Case, now: datetime) -> Step | None:
     tried = _tried(case)
     if choose_route(case.payment, tried=tried, now=now).account is None:
         return None
-    if declining.ceiling_reached(case.payment.method, case.payment.money, now):
+    if declining.ceiling_reached(case.payment.method, case.payment.money, now, initiated_by="merchant"):
         return None
     return start_attempt(case, now, tried=tried)
 
@@ -82,7 +82,7 @@ def _retry_later(case: Case, attempt: Attempt, operation: Operation, now: dateti
     due = declines.retry_due(number, failure_class, operation.retry_not_before, now)
     if due is None or due >= payment.expires_at:
         return False
-    if declining.ceiling_reached(payment.method, payment.money, due):
+    if declining.ceiling_reached(payment.method, payment.money, due, initiated_by="merchant"):
         return False
     choice = choose_route(payment, now=now)
     if choice.account is None and not choice.may_change:

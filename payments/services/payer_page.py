@@ -9,11 +9,11 @@ from django.conf import settings
 from django.db import transaction
 
 from ledger.money import Money
-from payments.declines import ADVICE
 from payments.errors import NotFound
 from payments.jobs import ADVANCE_PAYMENT, enqueue
 from payments.models import Attempt, Payment
-from payments.states import PAID_STATES, AttemptState, FailureClass, PaymentState, Waits
+from payments.services import declining
+from payments.states import PAID_STATES, AttemptState, PaymentState, Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +96,5 @@ def _words(payment: Payment, attempt: Attempt | None) -> tuple[str, str]:
     if state in {PaymentState.REFUNDED, PaymentState.CHARGED_BACK}:
         return "Refunded", "The money of this payment has gone back."
     if state == PaymentState.FAILED and attempt is not None and attempt.failure_class:
-        return "Not paid", ADVICE[FailureClass(attempt.failure_class)].payer_wording
+        return "Not paid", declining.words_for_payer(attempt)
     return "Not paid", "This payment has ended. You have not been charged."

@@ -164,7 +164,7 @@ def _forbidden(case: Case, now: datetime) -> str:
             )
         if operation.retry_not_before is not None and now < operation.retry_not_before:
             return f"The issuer allows another try from {operation.retry_not_before:%d %b %H:%M} UTC on."
-    return declining.ceiling_reached(case.payment.method, case.payment.money, now)
+    return declining.ceiling_reached(case.payment.method, case.payment.money, now, initiated_by="merchant")
 
 
 def collecting_operation(case: Case, attempt: Attempt) -> Operation | None:

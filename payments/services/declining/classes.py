@@ -10,7 +10,7 @@ from django.db import transaction
 from payments.declines import Advice, NextStep, advice_on, with_choice
 from payments.facts import Fact, FactKind
 from payments.gateways.registry import get_adapter
-from payments.models import DeclineRule, Operation, UnmappedCode
+from payments.models import Attempt, DeclineRule, Operation, UnmappedCode
 from payments.network_rules import advise, applied
 from payments.states import Certainty, FailureClass
 
@@ -63,6 +63,13 @@ def advice_for(operation: Operation, provider: str) -> Advice:
     if certainty == Certainty.REFUSED and _forbidden(operation):
         return Advice((NextStep.NEVER_AGAIN,), advice.payer_wording)
     return advice
+
+
+def words_for_payer(attempt: Attempt) -> str:
+    """What the payer may read of a refused attempt: the rule's words for its code, else those of its class."""
+    rule = _rule(attempt.gateway_account.provider, attempt.code)
+    failure_class = FailureClass(attempt.failure_class or FailureClass.UNKNOWN)
+    return with_choice(failure_class, wording=rule.payer_wording if rule else "").payer_wording
 
 
 def _forbidden(operation: Operation) -> bool:

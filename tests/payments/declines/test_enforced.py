@@ -11,6 +11,7 @@ from payments.errors import NotAllowedNow
 from payments.models import DeclineRule, NetworkCeiling, Operation, Payment, PaymentMethod, Retry, UnmappedCode
 from payments.services.declining import ceiling_reached
 from payments.services.execution import advance_payment
+from payments.services.payer_page import look_at
 from payments.services.retries import retry_now
 from payments.services.sweep import sweep
 from payments.states import PaymentState
@@ -158,6 +159,21 @@ class TestCeilings:
         payment.refresh_from_db()
         assert (payment.state, calls(payment), simulator.movements()) == (PaymentState.FAILED, before, [])
         assert "declined 15 times within 30 days" in payment.transitions.latest("id").inputs["fact"]["message"]
+
+
+@pytest.mark.usefixtures("simulator")
+def test_the_payer_reads_our_words_for_a_code() -> None:
+    DeclineRule.objects.create(
+        provider="nmi", code="203", failure_class="limit_exceeded", payer_wording="Please pay in two parts.", version=1
+    )
+    clock = Clock()
+    payment, _ = refused("nmi", "203", clock)
+    other, _ = refused("nmi", "223", clock, reference="order-2")
+
+    assert (look_at(payment.token or "").words, look_at(other.token or "").words) == (
+        "Please pay in two parts.",
+        "This card has expired. Please use another card.",
+    )
 
 
 @pytest.mark.usefixtures("simulator")
