@@ -1,8 +1,8 @@
 """How do the rows of a started upload become payments? Claimed in small chunks, each made once, never far ahead of the gateways.
 
-A round claims rows while fewer than `settings.UPLOAD_WINDOW` of the upload's payments wait for a worker, then ends; the
-next one is nudged a second later, or found by the sweep. Whatever dies is found again: a claim older than a minute is
-claimed anew, and a row's own request id makes its payment one.
+A round claims rows while fewer than `settings.UPLOAD_WINDOW` of the upload's payments wait for a worker, and no more than
+that many; the next one is nudged a second later, or found by the sweep. Whatever dies is found again: a claim older than
+a minute is claimed anew, and a row's own request id makes its payment one.
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ def run_batch(batch_id: int, clock: Clock) -> None:
     if not _take_lease(batch_id, clock()):
         return
     retry_due_rows(batch_id, clock)
-    while rows := _claim(batch_id, clock()):
+    made = 0
+    while made < settings.UPLOAD_WINDOW and (rows := _claim(batch_id, clock())):
         for row in rows:
             _make_safely(row, clock())
-    _conclude(batch_id, clock())
+        made += len(rows)
+    _conclude(batch_id, clock(), at_once=made >= settings.UPLOAD_WINDOW)
 
 
 def _take_lease(batch_id: int, now: datetime) -> bool:
@@ -134,8 +136,8 @@ def _without_secrets(values: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in values.items() if name not in gone}
 
 
-def _conclude(batch_id: int, now: datetime) -> None:
-    """Finished once no row is left to begin; else the next round is due in a second."""
+def _conclude(batch_id: int, now: datetime, *, at_once: bool) -> None:
+    """Finished once no row is left to begin; else the next round is due: at once if the gateways kept up with this one."""
     with transaction.atomic():
         batch = Batch.objects.select_for_update().get(pk=batch_id)
         left = batch.rows.filter(Q(state__in=(RowState.READY, RowState.CLAIMED)))
@@ -144,7 +146,7 @@ def _conclude(batch_id: int, now: datetime) -> None:
             batch.finished_at = now
             batch.version += 1
         busy = batch.state == BatchState.RUNNING or batch.rows.filter(retry_due=True).exists()
-        batch.next_check_at = now + timedelta(seconds=ROUND_SECONDS) if busy else None
+        batch.next_check_at = now + timedelta(seconds=0 if at_once else ROUND_SECONDS) if busy else None
         batch.save()
         if busy:
             enqueue(RUN_BATCH, batch.pk, at=batch.next_check_at)

@@ -15,7 +15,7 @@ from payments.services.actors import SYSTEM
 from payments.services.approvals import approve, reject
 from payments.services.batches.controls import cancel_rest, pause_batch, resume_batch
 from payments.services.batches.retrying import ask_retries, declined_groups
-from payments.services.batches.running import STALE, run_batch
+from payments.services.batches.running import LEASE, STALE, run_batch
 from payments.services.batches.starting import second_person_because, start_batch
 from payments.services.execution import advance_payment
 from payments.services.sweep import sweep
@@ -113,15 +113,30 @@ class TestRunning:
         run_batch(batch.pk, clock)
         assert Payment.objects.count() == 30
 
-    def test_a_second_round_at_once_finds_the_lease_and_ends(self, clock: Clock, settings: object) -> None:
-        settings.UPLOAD_WINDOW = 2  # type: ignore[attr-defined]
-        batch = started(clock, "a", "b", "c")
-        run_batch(batch.pk, clock)
-        Payment.objects.update(state="captured", waits_for="")
+    def test_a_second_round_beside_one_under_way_finds_its_lease_and_ends(self, clock: Clock) -> None:
+        batch = started(clock, "a")
+        Batch.objects.filter(pk=batch.pk).update(next_check_at=clock() + LEASE)
 
         run_batch(batch.pk, clock)
+        assert Payment.objects.count() == 0
 
-        assert Payment.objects.count() == 2
+        clock.offset += LEASE
+        run_batch(batch.pk, clock)
+        assert Payment.objects.count() == 1
+
+    def test_a_round_ends_after_a_window_of_rows_and_the_next_is_due_at_once(
+        self, clock: Clock, settings: object
+    ) -> None:
+        """Gateways that keep up must not keep one worker in one round for ever."""
+        settings.UPLOAD_WINDOW = 20  # type: ignore[attr-defined]
+        batch = started(clock, *[f"o-{number}" for number in range(45)])
+        counts = []
+        for _ in range(3):
+            run_batch(batch.pk, clock)
+            counts.append(Payment.objects.count())
+            Payment.objects.update(state="captured", waits_for="")
+
+        assert counts == [20, 40, 45]
 
     def test_rounds_of_many_workers_make_each_row_once(self, clock: Clock) -> None:
         batch = started(clock, *[f"o-{number}" for number in range(60)])
@@ -316,12 +331,14 @@ class TestRetries:
         view = {view.row.reference: view for view in rows_of(batch)[0]}
         assert (view["a"].outcome, view["soft"].outcome) == (RowOutcome.PAID, RowOutcome.FAILED)
         assert view["soft"].gateway == "NMI"
-        if not groups["insufficient_funds"].barred:
-            assert ask_retries(batch.public_id, version=batch.version, actor=SYSTEM, now=clock()) == 1
-            run_batch(batch.pk, clock)
-            said = batch.rows.get(reference="soft").retry_said
-            assert said.startswith(("Tried again.", "Not tried again:"))
-            assert batch.rows.get(reference="hard").retry_said == ""
+        assert not groups["insufficient_funds"].barred
+        attempts = Payment.objects.get(reference="soft").attempts.count()
+        assert ask_retries(batch.public_id, version=batch.version, actor=SYSTEM, now=clock()) == 1
+        run_batch(batch.pk, clock)
+        advance_all(clock)
+        assert batch.rows.get(reference="soft").retry_said == "Tried again."
+        assert Payment.objects.get(reference="soft").attempts.count() == attempts + 1
+        assert batch.rows.get(reference="hard").retry_said == ""
 
     def test_an_unknown_outcome_is_never_tried_again(self, clock: Clock, simulator: SimulatorProcess) -> None:
         simulator.fault("lost_response", "sale", times=1)
