@@ -217,7 +217,8 @@ def _plan(refund_id: int, now: datetime) -> int | None:
 
 def _charged_back(case: Case, refund: Refund) -> bool:
     """Has a dispute meanwhile given the payer what this refund was to give? Then it would be paid twice."""
-    return refund.review_id is None and refundable_money(case).amount_minor < 0
+    taken = withheld_money(case).is_positive
+    return refund.review_id is None and taken and refundable_money(case).amount_minor < 0
 
 
 def _free(case: Case, refund: Refund, now: datetime) -> None:
