@@ -13,18 +13,18 @@ from simulator.books import Books
 from simulator.faults import CATALOGUE, FaultBoard, Stage, Strike, Subject
 from simulator.gateway import World
 from simulator.messages import Answer, ControlError, Ending, Request
-from simulator.stripe import acts, disputes, payer
+from simulator.stripe import acts, disputes, payer, views
 from simulator.stripe.codes import find_refusal
 from simulator.stripe.desk import Desk, Later, Twist
 from simulator.stripe.errors import ApiError, internal, rate_limited, unauthenticated
 from simulator.stripe.events import API_VERSION, Signer, event_of
 from simulator.stripe.forms import Nested, Params, decode
 from simulator.stripe.idempotency import Replies, Reply
+from simulator.stripe.money import RATES
 from simulator.stripe.objects import plain
 from simulator.stripe.reading import Reader
 from simulator.stripe.routes import Route, find_route, labels_of, labels_of_object, operation_of
 from simulator.stripe.store import Json, Store
-from simulator.stripe.views import movement_view, transaction_view
 from simulator.transport import act_out, html_page
 from simulator.webhooks import Event
 
@@ -173,36 +173,14 @@ class StripeGateway:
     def books(self, reference: str) -> dict[str, Any]:
         self._let_time_pass()
         with self._lock:
-            store = self._store
-            chosen = [
-                intent for intent in store.all("payment_intent") if not reference or reference in self._known_by(intent)
+            ledger = views.books_of(self._store, self._books.movements(), reference)
+            ids = {intent["id"] for intent in views.chosen(self._store, reference)}
+            told = [
+                delivery.view()
+                for delivery in self._world.webhooks.log(self.name)
+                if not reference or delivery.event.subject in ids
             ]
-            ids = {intent["id"] for intent in chosen}
-            charges = [charge for intent in chosen for charge in store.belonging("charge", intent["id"])]
-            refunds = [refund for intent in chosen for refund in store.belonging("refund", intent["id"])]
-            raised = [dispute for intent in chosen for dispute in store.belonging("dispute", intent["id"])]
-            about = {value["id"] for value in (*charges, *refunds, *raised)}
-            moved = [movement for movement in self._books.movements() if movement.gateway_id in about]
-            held = {intent["latest_charge"] for intent in chosen if intent["status"] == "requires_capture"}
-            transactions = [transaction_view(value, store, moved) for value in (*charges, *refunds)]
-            lines = [] if reference else list(store.all("balance_transaction"))
-        return _jsonable(
-            {
-                "gateway": self.name,
-                "movements": [movement_view(movement, store) for movement in moved],
-                "transactions": transactions,
-                "webhooks": [
-                    delivery.view()
-                    for delivery in self._world.webhooks.log(self.name)
-                    if not reference or delivery.event.subject in ids
-                ],
-                "requests": self._books.requests(),
-                "holds_open": [view for view in transactions if view["transaction_id"] in held],
-                "disputes": raised,
-                "payouts": [] if reference else list(store.all("payout")),
-                "balance_transactions": lines,
-            }
-        )
+            return _jsonable({"gateway": self.name, **ledger, "webhooks": told, "requests": self._books.requests()})
 
     def act(self, action: str, wish: Mapping[str, Any]) -> dict[str, Any]:
         self._let_time_pass()
@@ -223,6 +201,8 @@ class StripeGateway:
         """`decline` needs one of Stripe's codes or one of our classes."""
         if name == "decline" and find_refusal(argument) is None:
             raise ControlError("fault", f"decline: {argument!r} is neither a code of this gateway nor a class")
+        if name == "currency_off" and argument.lower() not in RATES:
+            raise ControlError("fault", f"currency_off: {argument!r} is not a currency this gateway takes")
         if name in FOREIGN_FAULTS:
             raise ControlError("fault", f"{name}: this gateway has no answer like it")
 
@@ -300,12 +280,6 @@ class StripeGateway:
     def _subject_of(self, intent: Json) -> Subject:
         operation = "auth" if intent["capture_method"] == "manual" else "sale"
         return Subject(self.name, operation, tuple(labels_of_object(intent["id"], self._store)))
-
-    def _known_by(self, intent: Json) -> set[str]:
-        """Everything one may ask the books by: of the intent and of its refunds."""
-        refunds = self._store.belonging("refund", intent["id"])
-        labels = labels_of_object(intent["id"], self._store)
-        return {*labels, *(text for refund in refunds for text in (refund["id"], *refund["metadata"].values()))}
 
     def _let_time_pass(self) -> None:
         """Holds whose seven days are over lapse; disputes nobody answered are lost."""

@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from simulator.books import Movement
 from simulator.stripe.objects import reference_of
+from simulator.stripe.routes import labels_of_object
 from simulator.stripe.store import Json, Store
+
+
+def books_of(store: Store, movements: list[Movement], reference: str) -> dict[str, Any]:
+    """Movements, transactions, open holds and disputes, of one reference or all; payouts and lines only of all."""
+    ids = [intent["id"] for intent in chosen(store, reference)]
+    charges = [charge for found in ids for charge in store.belonging("charge", found)]
+    refunds = [refund for found in ids for refund in store.belonging("refund", found)]
+    disputes = [dispute for found in ids for dispute in store.belonging("dispute", found)]
+    about = {value["id"] for value in (*charges, *refunds, *disputes)}
+    moved = [movement for movement in movements if movement.gateway_id in about]
+    by_id: defaultdict[str, list[Movement]] = defaultdict(list)
+    for movement in moved:
+        by_id[movement.gateway_id].append(movement)
+    transactions = [transaction_view(value, store, by_id[value["id"]]) for value in (*charges, *refunds)]
+    return {
+        "movements": [movement_view(movement, store) for movement in moved],
+        "transactions": transactions,
+        "holds_open": [view for view in transactions if view["condition"] == "requires_capture"],
+        "disputes": disputes,
+        "payouts": [] if reference else list(store.all("payout")),
+        "balance_transactions": [] if reference else list(store.all("balance_transaction")),
+    }
+
+
+def chosen(store: Store, reference: str) -> list[Json]:
+    """Intents known by that reference, or one of whose refunds is; all of them when it is empty."""
+    return [i for i in store.all("payment_intent") if not reference or reference in _known_by(i, store)]
+
+
+def _known_by(intent: Json, store: Store) -> set[str]:
+    labels = set(labels_of_object(intent["id"], store))
+    for refund in store.belonging("refund", intent["id"]):
+        labels |= {refund["id"], *refund["metadata"].values()}
+    return labels
 
 
 def movement_view(movement: Movement, store: Store) -> dict[str, Any]:
@@ -19,7 +55,7 @@ def movement_view(movement: Movement, store: Store) -> dict[str, Any]:
 
 
 def transaction_view(value: Json, store: Store, movements: list[Movement]) -> dict[str, Any]:
-    """A charge or refund with its amounts in minor units."""
+    """A charge or refund with its amounts in minor units; `movements` are its own."""
     of_refund = value["object"] == "refund"
     charge = store.known(value["charge"]) if of_refund else value
     card = store.cards[charge["payment_method"]]
@@ -81,7 +117,6 @@ def _actions(value: Json, movements: list[Movement]) -> list[dict[str, Any]]:
             "reference": m.operation_reference,
         }
         for m in movements
-        if m.gateway_id == value["id"]
     ]
     if value["object"] == "charge" and value["status"] == "failed":
         moment = datetime.fromtimestamp(value["created"], UTC).isoformat()

@@ -77,7 +77,9 @@ class TestOnTheWire:
         assert stripe.kinds("ref-1") == []
         wait_for(lambda: stripe.kinds("ref-1") == [("capture", 1234)])
 
-    @pytest.mark.parametrize("name", ["duplicate", "communication_error", "test_mode", "decline:no_such_code"])
+    @pytest.mark.parametrize(
+        "name", ["duplicate", "communication_error", "test_mode", "decline:no_such_code", "currency_off:XTS"]
+    )
     def test_faults_that_stripe_does_not_have_are_refused(self, stripe: Stripe, name: str) -> None:
         with pytest.raises(SimulatorError, match="gateway"):
             stripe.simulator.fault(name, gateway="stripe")
