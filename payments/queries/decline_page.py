@@ -57,14 +57,14 @@ def certainty_chip(certainty: str) -> Chip:
 
 def seen_lately(now: datetime) -> dict[tuple[str, str], int]:
     """How many refusals of the last 30 days came with each code: (provider, code) to count. One query, index only."""
-    rows = _lately(now).values_list("gateway_account__provider", "code").annotate(seen=Count("pk"))
+    rows = _lately(now).values_list("gateway_account__provider", "code").annotate(seen=Count("ended_at"))
     return {(provider, code): seen for provider, code, seen in rows.order_by()}
 
 
 def handled_otherwise(provider: str, code: str, failure_class: str, now: datetime) -> tuple[int, int]:
     """Of the refusals with a code in the last 30 days: how many there were, and how many had another class than this."""
     rows = _lately(now).filter(gateway_account__provider=provider, code=code)
-    told = rows.aggregate(seen=Count("pk"), other=Count("pk", filter=~Q(failure_class=failure_class)))
+    told = rows.aggregate(seen=Count("ended_at"), other=Count("ended_at", filter=~Q(failure_class=failure_class)))
     return told["seen"], told["other"]
 
 

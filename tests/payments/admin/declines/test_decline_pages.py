@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from payments.errors import Forbidden
 from payments.facts import Fact, FactKind
 from payments.gateways.registry import ADAPTERS, get_adapter
 from payments.models import Approval, DeclineRule, DeclineRuleChange, NetworkCeiling, UnmappedCode
+from payments.queries.decline_page import handled_otherwise, seen_lately
 from payments.services.actors import Actor
 from payments.services.approvals import approve
 from payments.services.declining import ceiling_reached, classified, note_unmapped
@@ -95,6 +96,20 @@ class TestSheet:
         assert "Please use another card. 7" in text_of(page)
         assert len(few) == len(many)
 
+    def test_counting_does_not_visit_the_calls_themselves(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL enable_bitmapscan = off")
+
+        with CaptureQueriesContext(connection) as asked:
+            seen_lately(NOW)
+            handled_otherwise("nmi", "202", "soft_decline", NOW)
+        with connection.cursor() as cursor:
+            for query in asked.captured_queries:
+                cursor.execute("EXPLAIN " + query["sql"])
+                plan = "\n".join(row[0] for row in cursor.fetchall())
+                assert "Index Only Scan using operation_codes" in plan, plan
+
     def test_a_code_nobody_knows_has_no_page(self) -> None:
         client = signed_in("operator")
 
@@ -145,6 +160,16 @@ class TestChanging:
 
         assert not DeclineRule.objects.exists()
         assert DeclineRuleChange.objects.count() == 2
+
+    def test_history_is_never_rewritten(self) -> None:
+        met()
+        client = signed_in("operator")
+        client.post(f"{HEAP}{UnmappedCode.objects.get().pk}/classify/", {"failure_class": "fraud"})
+
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            DeclineRuleChange.objects.update(actor="nobody")
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            DeclineRuleChange.objects.all().delete()
 
     def test_nobody_agrees_to_their_own_change(self) -> None:
         client = signed_in("finance", "carla")
