@@ -40,18 +40,14 @@ def request(question: LookUpQuestion) -> WireRequest:
 
 
 def _refund_request(question: LookUpQuestion) -> WireRequest:
+    """By its own id, by the charge, or by the time of the call: the intent of the attempt may not be the one refunded."""
     if question.gateway_id.startswith("re_"):
         return WireRequest("GET", f"{REFUNDS}/{_safe(question.gateway_id)}", _expand(("balance_transaction",)))
     if not question.reference:
         raise ValueError("a look-up of a refund needs our reference")
-    form = {"limit": str(PAGE_SIZE)} | _expand(("data.balance_transaction",))
-    if question.gateway_id:
-        form["charge"] = question.gateway_id
-    elif question.handle:
-        form["payment_intent"] = question.handle
-    else:
-        form |= _page(question)
-    return WireRequest("GET", REFUNDS, form | ({"starting_after": question.cursor} if question.cursor else {}))
+    of_charge = {"charge": question.gateway_id, "limit": str(PAGE_SIZE)} | _after(question.cursor)
+    form = of_charge if question.gateway_id else _page(question)
+    return WireRequest("GET", REFUNDS, form | _expand(("data.balance_transaction",)))
 
 
 def _page(question: LookUpQuestion) -> dict[str, str]:
@@ -59,7 +55,11 @@ def _page(question: LookUpQuestion) -> dict[str, str]:
     if question.sent_at is not None:
         form["created[gte]"] = stamp_of(question.sent_at - _EARLIER)
         form["created[lte]"] = stamp_of(question.sent_at + _LATER)
-    return form | ({"starting_after": question.cursor} if question.cursor else {})
+    return form | _after(question.cursor)
+
+
+def _after(cursor: str) -> dict[str, str]:
+    return {"starting_after": cursor} if cursor else {}
 
 
 def _expand(paths: tuple[str, ...]) -> dict[str, str]:
@@ -200,7 +200,7 @@ def window_request(start: datetime, end: datetime, *, cursor: str) -> WireReques
     """The events of a window, newest first, of the kinds that state facts. Stripe keeps thirty days of them."""
     form = {"limit": str(PAGE_SIZE), "created[gte]": stamp_of(start), "created[lte]": stamp_of(end)}
     form |= {f"types[{place}]": name for place, name in enumerate(sorted(webhook.LISTED))}
-    return WireRequest("GET", EVENTS, form | ({"starting_after": cursor} if cursor else {}))
+    return WireRequest("GET", EVENTS, form | _after(cursor))
 
 
 def window_answer(wire: WireAnswer, *, at: datetime) -> LookUpAnswer:

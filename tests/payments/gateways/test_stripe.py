@@ -317,7 +317,12 @@ class TestIssued:
     def test_of_a_refusal_is_the_card_alone(self) -> None:
         card = {"brand": "visa", "last4": "0002", "exp_month": 12, "exp_year": 2034, "fingerprint": "f"}
         intent = self.intent(status="requires_payment_method", latest_charge="ch_1")
-        error = {"type": "card_error", "code": "card_declined", "payment_intent": intent, "payment_method": {"card": card}}
+        error = {
+            "type": "card_error",
+            "code": "card_declined",
+            "payment_intent": intent,
+            "payment_method": {"card": card},
+        }
         stranger = {**error, "payment_intent": {**intent, "metadata": {"our_ref": "cf-other"}}}
         storing = replace(command(OperationKind.SALE), store=True)
 
@@ -358,8 +363,7 @@ class TestLookUps:
         [
             ("pi_1", "re_1", "/v1/refunds/re_1", ""),
             ("pi_1", "ch_1", "/v1/refunds", "charge"),
-            ("pi_1", "", "/v1/refunds", "payment_intent"),
-            ("", "", "/v1/refunds", "created[gte]"),
+            ("pi_1", "", "/v1/refunds", "created[gte]"),
         ],
     )
     def test_of_a_refund_ask_by_the_surest_name(self, handle: str, gateway_id: str, path: str, named: str) -> None:

@@ -456,6 +456,18 @@ class TestLostAnswers:
         assert moved(by_handle.facts) == moved(by_charge.facts) == moved(by_list.facts) == gateway.booked()[1:]
         assert not gateway.look_up(question_of(other, paid.handle)).found
 
+    def test_a_refund_of_another_charge_of_the_order_is_found_all_the_same(self, gateway: Gateway) -> None:
+        command = sale()
+        paid = gateway.call(command)
+        gateway.act("sale", reference=command.reference, amount_minor=4999)
+        other = next(row for row in gateway.booked() if row[1] != paid.gateway_id)
+        refund = replace(on(paid, OperationKind.REFUND, 1000), gateway_id=other[1])
+
+        made = gateway.call(refund)
+
+        assert made.original_gateway_id == other[1]
+        assert moved(gateway.look_up(question_of(refund, paid.handle)).facts) == moved([made])
+
     def test_a_server_error_after_the_money_moved_is_unknown_and_found(self, gateway: Gateway) -> None:
         gateway.fault("server_error_after", "sale", times=1)
         command = sale()
@@ -487,6 +499,51 @@ class TestLostAnswers:
 
     def test_a_healthy_gateway_answers_the_probe(self, gateway: Gateway) -> None:
         assert stripe.probe_answer(gateway.send(stripe.probe_request()))
+
+
+TROUBLES = (
+    "lost_response", "dropped_request", "server_error", "server_error_after", "timeout", "timeout_after", "empty_body",
+    "empty_body_after", "html_body", "html_body_after", "rate_limited", "late_authorisation:1", "amount_off:-500",
+    "amount_off:-500:silent", "decline:insufficient_funds",
+)  # fmt: skip
+
+
+class TestEveryTrouble:
+    """Whatever an answer says or does not say, the look-up afterwards tells what the gateway's own books say."""
+
+    @pytest.mark.parametrize("operation", ["sale", "auth", "capture", "void", "refund"])
+    @pytest.mark.parametrize("trouble", TROUBLES)
+    def test_is_told_by_a_look_up(self, gateway: Gateway, operation: str, trouble: str) -> None:
+        made = sale() if operation in ("sale", "refund") else authorise()
+        collects = operation in ("sale", "auth")
+        struck = made if collects else on(gateway.call(made), OperationKind(operation), 1000)
+        gateway.fault(trouble, operation, times=1)
+
+        certainty = self.certainty_of(gateway, struck)
+        gateway.process.clear_faults()
+        gateway.process.wait_until_quiet()
+
+        of_attempt = [one for one in moved(gateway.look_up(question_of(made)).facts) if one[0] != "refund"]
+        of_refund = moved(gateway.look_up(question_of(struck)).facts) if operation == "refund" else []
+        assert of_attempt + of_refund == gateway.booked()
+        happened = len(gateway.booked()) > (0 if collects else 1)
+        if certainty != Certainty.UNKNOWN:
+            assert happened == (certainty == Certainty.TAKEN)
+
+    def certainty_of(self, gateway: Gateway, command: Command) -> Certainty:
+        try:
+            return gateway.call(command, seconds=1).certainty
+        except OutcomeUnknown:
+            return Certainty.UNKNOWN
+
+    def test_another_currency_is_told_as_it_is(self, gateway: Gateway) -> None:
+        gateway.fault("currency_off:EUR", "sale", times=1)
+
+        answer = gateway.call(sale())
+
+        assert answer.money is not None
+        assert answer.money.currency == "EUR"
+        assert moved([answer]) == gateway.booked()
 
 
 class TestThePayerAtTheirBank:
