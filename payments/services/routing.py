@@ -37,7 +37,7 @@ def choose_route(
     blocked = why_blocked(payment.method)
     if blocked:
         return Choice(None, None, (f"The payment method is refused everywhere. {blocked}",))
-    credentials = {c.gateway_account_id: c for c in payment.method.credentials.all()}
+    credentials = {c.gateway_account_id: c for c in payment.method.credentials.select_related("gateway_account")}
     why: list[str] = []
     may_change = False
     for account, mismatch in _candidates(payment, amount):
@@ -108,4 +108,6 @@ def _refusal(payment: Payment, amount: Money, account: GatewayAccount, credentia
     if missing:
         return f"{missing[0]} is not set"
     kind = OperationKind.SALE if payment.capture_mode == "automatic" else OperationKind.AUTHORISE
-    return adapter_of(account).refuses(Command(kind, "reference", amount, credential=credential.token))
+    return adapter_of(account).refuses(
+        Command(kind, "reference", amount, credential=credential.token, customer=credential.customer)
+    )
