@@ -59,6 +59,7 @@ class Case:
     elsewhere: list[Movement] = field(
         default_factory=list
     )  # of the fact's transaction, booked as another's or nobody's
+    followed: int | None = None  # the last fact of this transaction that had an effect: what the next one follows from
     promised: Refund | None = None  # the unsent refund that the fact fulfils by another hand
     returning: Refund | None = None  # the refund that the fact says came back
     dispute: Dispute | None = None  # the dispute that the fact is about
@@ -148,7 +149,9 @@ def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> C
 
 def lock_payment(payment_id: int, account: GatewayAccount | None = None) -> Case:
     """Everything of one payment, locked by its payment row."""
-    payment = Payment.objects.select_for_update().get(pk=payment_id)
+    payment = Payment.objects.select_for_update(of=("self",)).select_related("method").get(pk=payment_id)
+    if payment.version == 0:  # no fact has been recorded yet: there is nothing around it
+        return Case(account=account or GatewayAccount(), payment=payment)
     attempts = list(payment.attempts.select_related("gateway_account").order_by("number"))
     if account is None and attempts:
         account = attempts[-1].gateway_account

@@ -391,6 +391,6 @@ def _move_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> 
         payment.mark_authorised(fact.hold_until)
     else:
         PAYMENT_MOVES[target](payment)
-    if target != PaymentState.PENDING:
+    if target not in {PaymentState.VALIDATED, PaymentState.PENDING}:
         waiting = payment.retries.filter(state=RetryState.WAITING)
         waiting.update(state=RetryState.CANCELLED, ended_at=now, ended_because=f"The payment is {target}.")

@@ -46,15 +46,18 @@ def advance_payment(payment_id: int, clock: Clock) -> None:
             return
         if step.operation_id is not None:
             run_operation(step.operation_id, clock)
+            if Payment.objects.filter(pk=payment_id, next_check_at=None).exists():
+                return  # it waits for nothing any more
         elif step.ask:
             ask_about(payment_id, clock)
 
 
 def _next_step(payment_id: int, now: datetime) -> Step | None:
     with transaction.atomic(durable=True):
-        if not Payment.objects.filter(pk=payment_id).exists():
-            raise NotFound(f"There is no payment with the number {payment_id}.")
-        case = lock_payment(payment_id)
+        try:
+            case = lock_payment(payment_id)
+        except Payment.DoesNotExist:
+            raise NotFound(f"There is no payment with the number {payment_id}.") from None
         payment = case.payment
         assert payment is not None
         open_operation = next((o for o in case.operations if o.state in OPEN_OPERATION_STATES), None)

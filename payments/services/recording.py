@@ -138,7 +138,7 @@ def _append(  # noqa: PLR0913 - the row holds exactly these
     before: dict[str, str],
     now: datetime,
 ) -> Transition:
-    return Transition.objects.create(
+    row = Transition.objects.create(
         payment=case.payment,
         parent_id=cause.parent_id or _followed_from(case),
         at=now,
@@ -157,12 +157,15 @@ def _append(  # noqa: PLR0913 - the row holds exactly these
         operation=case.operation,
         entry_source_key=done.entry_source_key,
     )
+    if decision.verdict != Verdict.NO_OP:
+        case.followed = row.pk
+    return row
 
 
 def _followed_from(case: Case) -> int | None:
     """The fact that made the state this one met: the last that had an effect on the payment."""
-    if case.payment is None:
-        return None
+    if case.payment is None or case.followed is not None or case.payment.version == 0:
+        return case.followed
     effective = case.payment.transitions.exclude(verdict=Verdict.NO_OP).order_by("-id")
     return effective.values_list("pk", flat=True).first()
 

@@ -212,7 +212,10 @@ def _record_outcome(ready: Ready, heard: Heard, clock: Clock) -> None:
 
 
 def _record(ready: Ready, heard: Heard, clock: Clock) -> None:
+    cause = Cause(operation_id=ready.operation_id)
+    if heard.issued is None:
+        record_fact(heard.fact, account_id=ready.account.pk, cause=cause, now=clock())
+        return
     with transaction.atomic():
-        record_fact(heard.fact, account_id=ready.account.pk, cause=Cause(operation_id=ready.operation_id), now=clock())
-        if heard.issued is not None:
-            methods.keep_issued(ready.operation_id, heard.issued, clock())
+        record_fact(heard.fact, account_id=ready.account.pk, cause=cause, now=clock())
+        methods.keep_issued(ready.operation_id, heard.issued, clock())

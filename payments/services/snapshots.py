@@ -55,6 +55,9 @@ def _promised(case: Case, fact: Fact) -> Refund | None:
 
 
 def _sibling_active(payment: Payment) -> bool:
+    """Asked only where it is decided on: of payments that had been given up."""
+    if payment.state not in {PaymentState.FAILED, PaymentState.EXPIRED}:
+        return False
     states = [state.value for state in OPEN_OR_PAID_STATES]
     return Payment.objects.filter(reference=payment.reference, state__in=states).exclude(pk=payment.pk).exists()
 

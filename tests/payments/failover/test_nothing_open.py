@@ -158,7 +158,7 @@ def sent(clock: Clock) -> tuple[Payment, Attempt, Operation]:
     """A payment whose sale is on its way to the first gateway, as a frozen sender leaves it."""
     payment = new_payment(clock, expires_in_seconds=86_400)
     first = GatewayAccount.objects.get(slug="nmi")
-    Payment.objects.filter(pk=payment.pk).update(state=PaymentState.PENDING)
+    Payment.objects.filter(pk=payment.pk).update(state=PaymentState.PENDING, version=1)
     attempt = Attempt.objects.create(
         payment=payment, number=1, gateway_account=first, reference=new_reference("cf"), created_at=clock()
     )

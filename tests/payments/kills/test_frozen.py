@@ -53,7 +53,8 @@ class TestFrozenBeforeTheFirstByte:
 
         assert bytes_of(caller, PATIENCE) == b""
         worker.result()
-        assert state_of(payment) == PaymentState.FAILED
+        assert state_of(payment) == PaymentState.PENDING  # to be tried again in a few minutes
+        assert payment.retries.get().state == "waiting"
         assert operation_of(payment).certainty == "not_sent"
         assert "send_before" in operation_of(payment).message
         assert_books_agree(simulator)

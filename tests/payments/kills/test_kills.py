@@ -81,7 +81,7 @@ class TestKilled:
     def test_killed_after_sent_and_before_the_first_byte_absence_is_proven(
         self, simulator: SimulatorProcess, workers: Workers, clock: Clock, busy_gateway: BusyGateway
     ):
-        payment = new_payment(clock)
+        payment = new_payment(clock, expires_in_seconds=900)  # no time for another try
         worker = workers.start("advance", payment.pk, GATEWAY_NMI_BASE_URL=busy_gateway.url).go()
         wait_until_sent(payment)
         worker.kill()
@@ -102,7 +102,7 @@ class TestKilled:
     def test_killed_after_the_first_byte_of_a_call_that_never_happened_absence_is_proven(
         self, simulator: SimulatorProcess, workers: Workers, clock: Clock, silent_gateway: SilentGateway
     ):
-        payment = new_payment(clock)
+        payment = new_payment(clock, expires_in_seconds=900)  # no time for another try
         worker = workers.start("advance", payment.pk, GATEWAY_NMI_BASE_URL=silent_gateway.url).go()
         wait_for(lambda: silent_gateway.heard, PATIENCE)
         worker.kill()
