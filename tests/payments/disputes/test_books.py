@@ -153,3 +153,23 @@ class TestSaidTwice:
         for fact in facts:
             assert not record(fact, clock).changed
         assert (Dispute.objects.count(), balance("1130"), open_reviews()) == (1, 1000, ["dispute"])
+
+
+class TestProofs:
+    @pytest.fixture
+    def taken(self, payment: Payment, charge: str, clock, start) -> Dispute:
+        record(word(D.CHARGEBACK, start, charge=charge), clock)
+        record(moved(FactKind.CHARGEBACK, start, charge=charge), clock)
+        prove()
+        return the_dispute()
+
+    def test_a_dispute_lost_without_its_entry_is_found(self, taken: Dispute):
+        Dispute.objects.update(state=D.LOST)
+
+        found = [finding.kind for finding in completeness_findings()]
+        assert found == ["claim_without_dispute"]
+
+    def test_an_open_dispute_that_nothing_looks_at_is_found(self, taken: Dispute):
+        Dispute.objects.update(next_check_at=None)
+
+        assert [finding.kind for finding in completeness_findings()] == ["dispute_without_clock"]
