@@ -25,7 +25,7 @@ from payments.admin.payment_chips import (
     review_chip,
 )
 from payments.admin.payment_commands import page_url, shown
-from payments.models import Dispute, LookUp, Movement, Operation, Payer, Payment, Refund, Review
+from payments.models import BatchRow, Dispute, LookUp, Movement, Operation, Payer, Payment, Refund, Review
 from payments.queries.account_page import UNCONFIRMED
 from payments.queries.dispute_page import dispute_chip, dispute_url, fees_of, reason_words, settlement_text
 from payments.queries.disputes import standing_in
@@ -143,12 +143,22 @@ def _head_facts(payment: Payment) -> list[KeyValue]:
         lines.append(KeyValue("Held until", payment.hold_until))
     if payment.wanted_gateway:
         lines.append(KeyValue("Gateway wanted", payment.wanted_gateway))
+    if "upload_line" in payment.metadata:  # a hint that saves the others a query; the row is what counts
+        lines += _upload(payment)
     if payment.possible_duplicate_of:
         first = payment.possible_duplicate_of
         lines.append(
             KeyValue("Possible duplicate of", Link(first.public_id, page_url(first), code=True), first.reference)
         )
     return lines
+
+
+def _upload(payment: Payment) -> list[KeyValue]:
+    row = BatchRow.objects.filter(payment=payment).select_related("batch").first()
+    if row is None:
+        return []
+    link = Link(row.batch.name, address("payments_batch_change", row.batch.public_id))
+    return [KeyValue("Uploaded in", link, f"line {row.number}")]
 
 
 def _payer_hint(payer: Payer | None) -> str:

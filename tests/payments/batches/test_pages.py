@@ -208,3 +208,12 @@ def test_nobody_without_the_right_uploads_by_posting_a_file(role: str) -> None:
     answer = signed_in(role).post(UPLOAD, {"file": SimpleUploadedFile("a.csv", csv_file(order("a")).getvalue())})
 
     assert (answer.status_code, Batch.objects.count()) == (403, 0)
+
+
+def test_a_payments_page_leads_back_to_its_line(olga: Client, clock: Clock) -> None:
+    batch = run_rounds(started(clock, "a"), clock)
+
+    answer = olga.get(f"/admin/payments/payment/{Payment.objects.get().public_id}/")
+
+    assert "a.csv line 2" in text_of(answer)
+    assert page_of(batch).encode() in answer.content
