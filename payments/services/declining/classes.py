@@ -7,14 +7,16 @@ from datetime import datetime
 
 from django.db import transaction
 
+from payments.decisions import DUPLICATE_OF_OTHER
 from payments.declines import Advice, NextStep, advice_on, with_choice
 from payments.facts import Fact, FactKind
 from payments.gateways.registry import get_adapter
 from payments.models import Attempt, DeclineRule, Operation, UnmappedCode
 from payments.network_rules import advise, applied
-from payments.states import Certainty, FailureClass
+from payments.states import Certainty, FailureClass, Source
 
 _MEANS_SOMETHING = frozenset({Certainty.REFUSED, Certainty.NOT_SENT})
+_GATEWAYS = frozenset({Source.ANSWER, Source.LOOK_UP, Source.WEBHOOK})  # our own steps carry codes of ours
 _TELLS_CODES = frozenset({FactKind.DECLINED, FactKind.NOT_SENT})
 
 
@@ -89,7 +91,9 @@ def note_unmapped(operation: Operation, fact: Fact, now: datetime) -> None:
     has proven the refusal, and one operation not twice in a row. Writes: UnmappedCode.
     """
     provider = operation.gateway_account.provider
-    if not fact.code or fact.kind not in _TELLS_CODES or fact.code in get_adapter(provider).codes:
+    if not fact.code or fact.kind not in _TELLS_CODES or fact.source not in _GATEWAYS:
+        return
+    if fact.code == DUPLICATE_OF_OTHER or fact.code in get_adapter(provider).codes:
         return
     if _rule(provider, fact.code) is not None:
         return

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, connections
 
+from payments.decisions import DUPLICATE_OF_OTHER, NOTHING_LEFT
 from payments.declines import ADVICE, NextStep
 from payments.facts import Fact, FactKind
 from payments.models import DeclineRule, UnmappedCode
@@ -149,8 +150,10 @@ class TestUnmapped:
             declined(code=""),
             declined(F.UNKNOWN, "299", kind=FactKind.UNKNOWN, certainty=Certainty.UNKNOWN),
             declined(F.UNKNOWN, "298"),
+            declined(F.UNKNOWN, NOTHING_LEFT, source=Source.SERVICE, kind=FactKind.NOT_SENT),
+            declined(F.DUPLICATE, DUPLICATE_OF_OTHER, source=Source.LOOK_UP),
         ],
-        ids=["on the sheet", "without a code", "outcome unknown", "classified"],
+        ids=["on the sheet", "without a code", "outcome unknown", "classified", "a step of ours", "our conclusion"],
     )
     def test_others_are_not(self, fact: Fact) -> None:
         rule("298", F.SOFT_DECLINE)
