@@ -1,7 +1,7 @@
 """How does Stripe speak? The adapter: operations, look-ups, windows, webhooks. Translation only.
 
 `intents` puts operations and `answers` reads what comes back; `listing` asks what happened; `webhook` hears. `reading`,
-`refunds` and `disputes` draw facts from objects, `codes` knows what a refusal means, `values` reads amounts and times,
+`charges`, `refunds` and `disputes` draw facts from objects, `codes` knows what a refusal means, `values` reads amounts and times,
 `evidence` says what of an object may be kept, and `sdk` speaks through the official library.
 """
 

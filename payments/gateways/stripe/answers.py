@@ -8,8 +8,8 @@ from datetime import datetime
 from payments.facts import Fact, FactKind
 from payments.gateways.base import CardShown, CodeMeaning, Command, Issued, WireAnswer
 from payments.gateways.errors import Unreadable
-from payments.gateways.stripe import codes, evidence, reading, refunds
-from payments.gateways.stripe.reading import Telling
+from payments.gateways.stripe import charges, codes, evidence, reading, refunds
+from payments.gateways.stripe.charges import Telling
 from payments.gateways.stripe.values import (
     Json,
     evidence_of,
@@ -82,7 +82,7 @@ _TOOK: dict[OperationKind, tuple[str, ...]] = {
 
 
 def _refuse_stranger(command: Command, intent: Json) -> None:
-    if command.kind in COLLECTING and reading.reference_of(intent) != command.reference:
+    if command.kind in COLLECTING and charges.reference_of(intent) != command.reference:
         raise Unreadable("answers another reference")
     if command.kind not in COLLECTING and id_in(intent, "id") != command.handle:
         raise Unreadable("answers for another payment intent")
@@ -96,7 +96,7 @@ def _taken(command: Command, intent: Json, telling: Telling) -> Fact:
     fact = replace(reading.of_intent(intent, FactKind.CAPTURE, telling), certainty=Certainty.TAKEN)
     fact = replace(fact, gateway_id=id_in(charge, "id"), evidence=fact.evidence | evidence.of_charge(charge))
     if command.kind == OperationKind.AUTHORISE:
-        held = reading.authorisation(
+        held = charges.authorisation(
             {**charge, "amount": intent.get("amount_capturable"), "currency": intent.get("currency")}, telling
         )
         return replace(
@@ -116,7 +116,7 @@ def _cancelled(command: Command, intent: Json, status: str, telling: Telling) ->
 
 
 def _refunded(command: Command, refund: Json, telling: Telling) -> Fact:
-    if refund.get("object") != "refund" or reading.reference_of(refund) != command.reference:
+    if refund.get("object") != "refund" or charges.reference_of(refund) != command.reference:
         raise Unreadable("this is no refund of our reference")
     if command.gateway_id and id_in(refund, "charge") not in ("", command.gateway_id):
         raise Unreadable("answers for another charge")

@@ -9,7 +9,7 @@ from datetime import datetime
 from ledger.money import Money
 from payments.facts import DisputeTold, Fact, FactKind
 from payments.gateways.errors import Unreadable
-from payments.gateways.stripe.reading import Telling, reference_of, settlement_of
+from payments.gateways.stripe.charges import Telling, reference_of, settlement_of
 from payments.gateways.stripe.values import (
     Json,
     evidence_of,

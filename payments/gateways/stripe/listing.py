@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from payments.facts import Fact, FactKind
 from payments.gateways.base import LookUpAnswer, LookUpQuestion, WireAnswer, WireRequest
 from payments.gateways.errors import Unreadable
-from payments.gateways.stripe import evidence, reading, refunds, webhook
+from payments.gateways.stripe import charges, evidence, reading, refunds, webhook
+from payments.gateways.stripe.charges import Telling
 from payments.gateways.stripe.intents import INTENTS, REFUNDS
-from payments.gateways.stripe.reading import Telling
 from payments.gateways.stripe.values import Json, id_in, is_id, mask, part, read_json, rows, stamp_of, text_in
 from payments.states import OperationKind, Source
 
@@ -101,7 +101,7 @@ def _attempt(question: LookUpQuestion, found: Json, telling: Telling) -> LookUpA
         _refuse_other(question.handle or id_in(found, "id"), id_in(found, "id"))
         return _told(question, (found,), telling)
     listed = _list(found, "payment_intent")
-    ours = tuple(intent for intent in listed if reading.reference_of(intent) == question.reference)
+    ours = tuple(intent for intent in listed if charges.reference_of(intent) == question.reference)
     if not ours:
         return _not_here(listed, found)
     return _told(question, ours, telling)
@@ -150,7 +150,7 @@ def _told(question: LookUpQuestion, ours: tuple[Json, ...], telling: Telling) ->
 
 def _facts_of(one: Json, telling: Telling) -> list[Fact]:
     if text_in(one, "object") == "charge":
-        facts, charge = reading.charge_facts(one, telling), one
+        facts, charge = charges.charge_facts(one, telling), one
     else:
         facts, charge = reading.intent_facts(one, telling), part(one, "latest_charge")
     for refund in rows(charge.get("refunds")):
@@ -178,7 +178,7 @@ def _refunds(question: LookUpQuestion, found: Json, telling: Telling) -> LookUpA
         ours: list[Json] = [found]
     else:
         listed = _list(found, "refund")
-        ours = [one for one in listed if reading.reference_of(one) == question.reference]
+        ours = [one for one in listed if charges.reference_of(one) == question.reference]
         if not ours:
             return _not_here(listed, found)
     facts = [fact for one in ours for fact in refunds.refund_facts(one, telling)]

@@ -8,7 +8,7 @@ from datetime import datetime
 from payments.facts import Fact, FactKind
 from payments.gateways.errors import Unreadable
 from payments.gateways.stripe import codes, evidence
-from payments.gateways.stripe.reading import Telling, reference_of, settlement_of
+from payments.gateways.stripe.charges import Telling, reference_of, settlement_of
 from payments.gateways.stripe.values import Json, id_in, mask, moment_in, money_in, part, text_in
 from payments.states import Certainty, OperationKind, Source
 

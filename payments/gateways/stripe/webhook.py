@@ -14,9 +14,9 @@ from datetime import datetime
 from payments.facts import Fact, FactKind
 from payments.gateways.base import WebhookMessage
 from payments.gateways.errors import Unreadable
-from payments.gateways.stripe import reading
+from payments.gateways.stripe import charges, reading
+from payments.gateways.stripe.charges import Telling
 from payments.gateways.stripe.disputes import dispute_facts
-from payments.gateways.stripe.reading import Telling
 from payments.gateways.stripe.refunds import refund_facts
 from payments.gateways.stripe.values import (
     Json,
@@ -105,24 +105,24 @@ def _why_silent(subject: Json) -> str:
 
 
 def _charge(event: Json, charge: Json, telling: Telling) -> list[Fact]:
-    return reading.charge_facts(charge, telling)
+    return charges.charge_facts(charge, telling)
 
 
 def _captured(event: Json, charge: Json, telling: Telling) -> list[Fact]:
     """The hold was told before; here what was taken of it counts."""
-    facts = reading.charge_facts(charge, telling, held_first=True)
+    facts = charges.charge_facts(charge, telling, held_first=True)
     return [fact for fact in facts if fact.kind != FactKind.AUTHORISATION]
 
 
 def _lapsed(event: Json, charge: Json, telling: Telling) -> list[Fact]:
     if charge.get("object") != "charge" or not id_in(charge, "id"):
         raise Unreadable("this is no charge")
-    return [reading.lapsed(charge, telling, telling.at)]
+    return [charges.lapsed(charge, telling, telling.at)]
 
 
 def _updated(event: Json, charge: Json, telling: Telling) -> list[Fact]:
     """What it is worth, where the event brings that along; what it took was told by other events."""
-    return [fact for fact in reading.charge_facts(charge, telling) if fact.kind == FactKind.SETTLEMENT_TOLD]
+    return [fact for fact in charges.charge_facts(charge, telling) if fact.kind == FactKind.SETTLEMENT_TOLD]
 
 
 def _refund(event: Json, refund: Json, telling: Telling) -> list[Fact]:
@@ -141,11 +141,11 @@ def _intent_money(event: Json, intent: Json, telling: Telling) -> list[Fact]:
     taken = number_in(intent, "amount_received")
     if not taken and status == "requires_capture":
         held = {"id": charge, "amount": intent.get("amount"), "currency": intent.get("currency")}
-        fact = reading.authorisation({**held, "payment_intent": id_in(intent, "id")}, telling)
+        fact = charges.authorisation({**held, "payment_intent": id_in(intent, "id")}, telling)
         return [
             replace(
                 fact,
-                reference=reading.reference_of(intent),
+                reference=charges.reference_of(intent),
                 evidence=reading.of_intent(intent, fact.kind, telling).evidence,
             )
         ]
