@@ -10,7 +10,7 @@ from typing import Any
 
 from ledger.money import Money
 from payments.gateways.base import Command
-from payments.models import Attempt, Operation, Refund
+from payments.models import Attempt, Operation, Payment, Refund
 from payments.services.case import Case
 from payments.services.clocks import set_operation_clock
 from payments.states import OperationKind
@@ -71,22 +71,25 @@ def plan_operation(  # noqa: PLR0913 - one argument a column that the caller alo
         handle=attempt.handle,
         **(flags or {}),
     )
-    operation = Operation(
-        payment=case.payment,
-        attempt=attempt,
-        refund=refund,
-        gateway_account_id=attempt.gateway_account_id,
-        kind=kind,
-        reference=reference,
-        gateway_id=gateway_id,
-        amount_minor=money.amount_minor,
-        currency=money.currency,
-        final=final,
-        request=freeze(command),
-        requested_by=requested_by,
-        planned_at=now,
-    )
+    operation = _row(case.payment, attempt, command)
+    operation.refund, operation.requested_by, operation.planned_at = refund, requested_by, now
     set_operation_clock(operation, case.account, now)
     operation.save()
     case.operations.append(operation)
     return operation
+
+
+def _row(payment: Payment, attempt: Attempt, command: Command) -> Operation:
+    """The operation of a command, still without its times."""
+    return Operation(
+        payment=payment,
+        attempt=attempt,
+        gateway_account_id=attempt.gateway_account_id,
+        kind=command.kind,
+        reference=command.reference,
+        gateway_id=command.gateway_id,
+        amount_minor=command.money.amount_minor,
+        currency=command.money.currency,
+        final=command.final,
+        request=freeze(command),
+    )
