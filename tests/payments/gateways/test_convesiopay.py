@@ -46,8 +46,9 @@ SIGNED: dict[str, Any] = {
 
 
 _NAMES = ("pspReference", "merchantAccountCode", "merchantReference", "eventCode", "success")
+_VALUES: tuple[Any, ...] = ("x", "", None, True, 1, ["x"], {})
 CHANGES: list[dict[str, Any]] = [
-    *({name: value} for name in _NAMES for value in ("x", "", None, True, 1, ["x"], {})),
+    *({name: value} for name in _NAMES for value in _VALUES),
     {"originalReference": "x"},
     {"originalReference": 7},
     *(
