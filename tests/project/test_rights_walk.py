@@ -21,6 +21,7 @@ from ledger.models import Account, JournalEntry
 from payments.models import (
     Approval,
     Batch,
+    Dispute,
     InboundEvent,
     Limit,
     NetworkCeiling,
@@ -81,6 +82,8 @@ PAGES: dict[str, frozenset[str]] = {
     "payments_payment_changelist": _SEES_PAYMENTS,
     "payments_payment_change": _SEES_PAYMENTS,
     "payments_payment_fresh": _SEES_PAYMENTS,
+    "payments_dispute_changelist": _SEES_PAYMENTS,
+    "payments_dispute_change": _SEES_PAYMENTS,
     "payments_review_changelist": _SEES_PAYMENTS,
     "payments_review_change": _SEES_PAYMENTS,
     "payments_batch_changelist": _SEES_PAYMENTS,
@@ -144,6 +147,8 @@ COMMANDS: dict[str, frozenset[str]] = {
     "payments_review_decide_send_again": _MONEY,
     "payments_review_decide_give_up": _MONEY,
     "payments_review_decide_never_happened": _MONEY,
+    "payments_review_decide_contest": _MONEY,
+    "payments_review_decide_accept_dispute": _MONEY,
     "payments_review_decide_noted": _MONEY,
 }
 """Addresses that write: who may. To everybody else they are closed, whatever the method."""
@@ -189,12 +194,13 @@ class World:
     def fill(self, route: str) -> str:
         """Put these rows into the address's place holders."""
         model = next((part for part in ("approval", "batch", "limit", "paymentmethod", "review", "inboundevent", "gatewayaccount",
-                      "user", "journalentry", "account",
+                      "user", "journalentry", "account", "dispute",
                       "declinerule", "networkceiling", "unmappedcode", "route", "switch")
                       if f"/{part}/" in route), "payment")  # fmt: skip
         row = {
             "payment": self.held.public_id if "/capture/" in route or "/cancel/" in route else self.payment.public_id,
             "review": self.review.public_id,
+            "dispute": Dispute.objects.values_list("public_id", flat=True)[0],
             "approval": self.approval.public_id,
             "limit": str(self.limit.pk),
             "batch": (self.running if "/pause/" in route or "/cancel_rest/" in route else self.checked).public_id,
@@ -236,6 +242,10 @@ def world() -> World:
     NetworkCeiling.objects.create(network="discover", declines=15, window_hours=720)
     UnmappedCode.objects.create(provider="nmi", code="299", seen=1, first_seen_at=now, last_seen_at=now)
     Switch.objects.create(kind="everything", because="a drill", thrown_by="olga", thrown_at=now)
+    Dispute.objects.create(
+        gateway_account=payment.attempts.get().gateway_account, gateway_id="du_1", charge_id="ch_1", amount_minor=1000,
+        currency="USD", act_by=now, opened_at=now,
+    )  # fmt: skip
     for role in ROLES:
         make_staff(role, role, "pw")
     User.objects.create_user(BARE, is_staff=True)
