@@ -1,37 +1,44 @@
-"""How large may a file sent to the admin be? What is larger is read to its end, so that the sender hears why, and is not kept."""
+"""Where does a file sent to the admin wait while it is read? In memory, then in a file without a name: a kill leaves nothing.
+
+What is larger than an upload may be is read to its end, so that the sender hears why, and is not kept.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 
 MAX_BYTES = 20 * 1024 * 1024
 TOO_LARGE = "upload_too_large"
+_IN_MEMORY = 2 * 1024 * 1024
 
 
 class CappedUpload(FileUploadHandler):
-    """Stands before Django's own handlers: lets a file through up to the limit, and marks the request beyond it."""
-
-    _size = 0
+    """The only handler there is. It marks the request if a file was too large."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
         self._size = 0
-        length = kwargs.get("content_length") or (self.request.META.get("CONTENT_LENGTH") if self.request else None)
-        if length and int(length) > MAX_BYTES + 1024 * 1024:
-            self._refuse()
+        self._kept = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed with the request's files
 
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self._size += len(raw_data)
         if self._size > MAX_BYTES:
-            self._refuse()
-        return raw_data
+            if self.request is not None:
+                setattr(self.request, TOO_LARGE, True)
+            self._kept.close()
+            raise SkipFile
+        self._kept.write(raw_data)
 
-    def file_complete(self, file_size: int) -> None:
-        return None
+    def file_complete(self, file_size: int) -> UploadedFile | None:
+        self._kept.seek(0)
+        return UploadedFile(
+            file=self._kept, name=self.file_name, content_type=self.content_type, size=file_size, charset=self.charset
+        )
 
-    def _refuse(self) -> None:
-        if self.request is not None:
-            setattr(self.request, TOO_LARGE, True)
-        raise SkipFile
+    def upload_interrupted(self) -> None:
+        """The sender hung up."""
+        self._kept.close()
