@@ -23,6 +23,9 @@ _WORDS = {
 }
 
 
+_WITHOUT_REFUSAL = frozenset({AttemptState.VOIDED, AttemptState.LAPSED})
+
+
 def follow_up(case: Case, now: datetime) -> Step | None:
     """Decide, under the lock, what follows from the end of the last attempt of a pending payment.
 
@@ -32,8 +35,9 @@ def follow_up(case: Case, now: datetime) -> Step | None:
     payment, attempt = case.payment, case.current_attempt
     assert payment is not None and attempt is not None and nothing_open(case)
     operation = collecting_operation(case, attempt)
-    if operation is None or attempt.state in {AttemptState.VOIDED, AttemptState.LAPSED}:
-        tell(case, FactKind.EXPIRY_DUE if now >= payment.expires_at else FactKind.GIVEN_UP, now, "It was closed.")
+    if operation is None or attempt.state in _WITHOUT_REFUSAL or not operation.failure_class:
+        because = operation.message if operation is not None and operation.message else "It was closed."
+        tell(case, FactKind.EXPIRY_DUE if now >= payment.expires_at else FactKind.GIVEN_UP, now, because)
         return None
     advice = declining.advice_for(operation, attempt.gateway_account.provider)
     for step in advice.steps:
@@ -79,7 +83,8 @@ def _retry_later(case: Case, attempt: Attempt, operation: Operation, now: dateti
     refused = [o for o in case.operations if o.certainty == Certainty.REFUSED]
     failure_class = FailureClass(attempt.failure_class or FailureClass.UNKNOWN)
     number = len(refused) if operation.certainty == Certainty.REFUSED else payment.retries.count() + 1
-    due = declines.retry_due(number, failure_class, operation.retry_not_before, now)
+    first = min((o.ended_at for o in refused if o.ended_at is not None), default=None)
+    due = declines.retry_due(number, failure_class, operation.retry_not_before, now, first_refused_at=first)
     if due is None or due >= payment.expires_at:
         return False
     if declining.ceiling_reached(payment.method, payment.money, due, initiated_by="merchant"):

@@ -13,8 +13,8 @@ from payments.facts import Fact, FactKind
 from payments.gateways.base import Command, Issued
 from payments.gateways.errors import NotSent, NotTried, OutcomeUnknown
 from payments.jobs import ADVANCE_PAYMENT, enqueue
-from payments.models import GatewayAccount, Operation
-from payments.services import health, methods, switches, throttle
+from payments.models import GatewayAccount, Operation, Payment
+from payments.services import declining, health, methods, switches, throttle
 from payments.services.accounts import missing_credentials
 from payments.services.calls import Clock, adapter_for, call, sender_lock
 from payments.services.case import Case, held_hold, is_voided, lock_payment
@@ -75,16 +75,15 @@ def _start(operation_id: int, now: datetime) -> Ready | None:
         case.operation = operation
         case.turn_to(next(a for a in case.attempts if a.pk == operation.attempt_id))
         refusal = _no_longer_wanted(case, operation, now)
-        if refusal:
-            nothing_left = operation.refund_id is not None and is_voided(case, operation.gateway_id)
+        if refusal is not None:
             fact = Fact(
                 FactKind.NOT_SENT,
                 Source.SERVICE,
                 now,
                 certainty=Certainty.NOT_SENT,
-                failure_class=FailureClass.CONFIGURATION_ERROR if "is not set" in refusal else None,
-                code=NOTHING_LEFT if nothing_left else "",
-                message=refusal,
+                failure_class=refusal.failure_class,
+                code=refusal.code,
+                message=refusal.words,
             )
             apply_fact(case, snapshot_of(case, fact), fact, Cause(operation_id=operation_id), now)
             return None
@@ -110,29 +109,49 @@ def _postpone(case: Case, operation: Operation, until: datetime) -> None:
     enqueue(ADVANCE_PAYMENT, case.payment.pk, at=until)
 
 
-def _no_longer_wanted(case: Case, operation: Operation, now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a planned call is not made any more. Without a class nothing follows from it but the payment's own end."""
+
+    words: str
+    failure_class: FailureClass | None = None
+    code: str = ""
+
+
+def _no_longer_wanted(case: Case, operation: Operation, now: datetime) -> Refusal | None:
     """The guard again, right before the call: what changed since it was planned?"""
     payment = case.payment
     assert payment is not None
     if operation.kind in COLLECTING:
-        if payment.cancel_requested_at is not None:
-            return "cancelled before it was sent"
-        if now >= payment.expires_at:
-            return "the payment's window closed before it was sent"
-        if payment.state != PaymentState.PENDING:
-            return f"the payment is {payment.state}"
-        unhealthy = health.why_not(case.account, payment_id=payment.pk, now=now)
-        if unhealthy:
-            return unhealthy
+        refusal = _may_not_collect(case, payment, now)
+        if refusal is not None:
+            return refusal
     if operation.kind == OperationKind.CAPTURE and payment.state != PaymentState.AUTHORISED:
-        return f"the payment is {payment.state}"
+        return Refusal(f"the payment is {payment.state}")
     if operation.refund_id is not None and is_voided(case, operation.gateway_id):
-        return "the transaction was voided, nothing is left to give back"
+        return Refusal("the transaction was voided, nothing is left to give back", code=NOTHING_LEFT)
     held = held_hold(case, operation.gateway_id)
     if operation.kind == OperationKind.VOID and operation.refund_id is None and (held is None or held.is_zero):
-        return "nothing is held any more"
+        return Refusal("nothing is held any more")
     missing = missing_credentials(case.account)
-    return f"{missing[0]} is not set" if missing else ""
+    return Refusal(f"{missing[0]} is not set", FailureClass.CONFIGURATION_ERROR) if missing else None
+
+
+def _may_not_collect(case: Case, payment: Payment, now: datetime) -> Refusal | None:
+    if payment.cancel_requested_at is not None:
+        return Refusal("cancelled before it was sent")
+    if now >= payment.expires_at:
+        return Refusal("the payment's window closed before it was sent")
+    if payment.state != PaymentState.PENDING:
+        return Refusal(f"the payment is {payment.state}")
+    unhealthy = health.why_not(case.account, payment_id=payment.pk, now=now)
+    if unhealthy:
+        return Refusal(unhealthy, FailureClass.GATEWAY_UNAVAILABLE)
+    # Other payments of the same card may have been refused since this one was planned.
+    by = "merchant" if len(case.attempts) > 1 else payment.initiated_by
+    barred = declining.ceiling_reached(payment.method, payment.money, now, initiated_by=by)
+    barred = barred or methods.why_blocked(payment.method)
+    return Refusal(barred, FailureClass.HARD_DECLINE) if barred else None
 
 
 def _mark_sent(case: Case, operation: Operation, now: datetime) -> Ready:
