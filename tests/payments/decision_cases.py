@@ -57,6 +57,7 @@ class Combination:
             _around(self.state),
             known_money=known,
             attempt_is_current=self.subject != "earlier",
+            other_attempt_holds=self.subject == "earlier" and self.state == PaymentState.AUTHORISED,
             attempt_state=AttemptState.DECLINED if self.subject == "closed" else _attempt_state(self.state),
             operation_kind=operation,
             operation_state=OperationState.UNKNOWN if operation else None,
