@@ -33,7 +33,7 @@ class CappedUpload(FileUploadHandler):
             raise SkipFile
         self._kept.write(raw_data)
 
-    def file_complete(self, file_size: int) -> UploadedFile | None:
+    def file_complete(self, file_size: int) -> UploadedFile[bytes] | None:
         self._kept.seek(0)
         return UploadedFile(
             file=self._kept, name=self.file_name, content_type=self.content_type, size=file_size, charset=self.charset
