@@ -206,6 +206,7 @@ class Snapshot:
         False  # the payer, or the gateway's own object, can still take money on it without a call of ours
     )
     attempt_refused: bool = False  # it was refused already, and is only being closed
+    paid_elsewhere: bool = False  # money that another attempt took is here and has not gone back
     other_attempt_holds: bool = False  # another attempt of the payment holds or has taken money
     same_transaction: bool = True  # the fact's gateway id is the one the attempt already has, or the attempt has none
     operation_kind: OperationKind | None = None

@@ -131,7 +131,8 @@ def decide_capture(s: Snapshot, fact: Fact) -> Decision:
     voided = _voided_before_or_after(s, fact) if s.voided_here else None
     if voided is not None:
         return voided
-    if state in PAID_STATES or (not s.attempt_is_current and s.other_attempt_holds):
+    doubled = s.paid_elsewhere and state != S.PARTIALLY_PAID  # whatever the other money is for
+    if state in PAID_STATES or doubled or (not s.attempt_is_current and s.other_attempt_holds):
         return _second_capture()
     if s.hold_alive and not s.same_transaction:
         return replace(

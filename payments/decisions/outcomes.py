@@ -218,6 +218,7 @@ def _collecting_refused(s: Snapshot, fact: Fact) -> Decision:
             keeps_alive=True,
         )
     cancelled = s.cancel_requested and s.payment_state == S.PENDING and s.attempt_is_current
+    cancelled = cancelled and not (s.other_attempt_holds or s.hold_alive)  # an earlier attempt came to life
     return Decision(
         Verdict.APPLY,
         f"Nothing was taken: {_why(fact)}.",

@@ -244,11 +244,13 @@ def _acts_on(operation: Operation, gateway_id: str) -> bool:
 def nothing_open(case: Case) -> bool:
     """The one guard: no attempt of this payment has taken, may have taken or can still take money.
 
-    It bars retry, failover, cancel, expiry and write-off alike.
+    It bars retry, failover, cancel, expiry and write-off alike. A hold that came late bars as well, on whatever attempt.
     """
     bars = OPEN_ATTEMPT_STATES | {AttemptState.CAPTURED}
-    return not any(a.state in bars for a in case.attempts) and not any(
-        o.state in OPEN_OPERATION_STATES for o in case.operations
+    return not (
+        any(a.state in bars for a in case.attempts)
+        or any(o.state in OPEN_OPERATION_STATES for o in case.operations)
+        or hold_alive(case)
     )
 
 
@@ -307,7 +309,8 @@ def refunded_transaction(case: Case, gateway_id: str) -> str:
     made_by = next((m.operation for m in case.of_transaction(gateway_id, MovementKind.REFUND) if m.operation), None)
     if made_by is not None:
         return str(made_by.request.get("gateway_id", ""))
-    took = [m.gateway_id for m in case.movements if m.kind == MovementKind.CAPTURE]
+    here = [m for m in case.movements if m.gateway_account_id == case.account.pk]
+    took = [m.gateway_id for m in here if m.kind == MovementKind.CAPTURE]
     own = case.attempt.gateway_id if case.attempt else ""
     return own if own in took or not took else took[-1]
 
@@ -328,7 +331,8 @@ def reviews_holding(case: Case, fact: Fact) -> list[Review]:
     A refund is a transaction of its own. Where the gateway does not say which one it gives back (NMI's webhooks and reports
     do not), it may be any of the attempt whose reference it bears.
     """
-    holding = [r for r in case.reviews if r.held_on and r.held_minor > 0]
+    here = [r for r in case.reviews if r.gateway_account_id == case.account.pk]
+    holding = [r for r in here if r.held_on and r.held_minor > 0]
     if fact.kind == FactKind.REFUND and not fact.original_gateway_id and case.attempt is not None:
         found = [r for r in holding if r.attempt_id == case.attempt.pk]
     else:

@@ -228,7 +228,9 @@ def _may_refund(review: Review) -> str:
             "No payment of ours made it: give it back in the gateway's own dashboard, the case then closes by itself."
         )
     disputed = review.payment.disputes.filter(  # type: ignore[union-attr]  # asked for just above
-        charge_id=review.gateway_id, state__in=[state.value for state in OPEN_DISPUTE_STATES]
+        gateway_account=review.gateway_account_id,
+        charge_id=review.gateway_id,
+        state__in=[state.value for state in OPEN_DISPUTE_STATES],
     )
     if disputed.exists():
         return "A dispute over this transaction is open: it decides what goes back."

@@ -253,7 +253,8 @@ def _end_hold(case: Case, fact: Fact, decision: Decision, now: datetime) -> None
             movement.released_at = now
             movement.save(update_fields=["released_at"])
     for review in case.reviews:  # a question about a hold that lives no more
-        if review.kind in _ABOUT_HOLDS and review.gateway_id == fact.gateway_id:
+        here = review.gateway_id == fact.gateway_id and review.gateway_account_id == case.account.pk
+        if review.kind in _ABOUT_HOLDS and here:
             settle_review(review, now, "The hold has ended at the gateway.")
 
 

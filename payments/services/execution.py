@@ -21,8 +21,10 @@ from payments.services.resolution import ask_about
 from payments.services.retries import begin_retry, waiting_retry
 from payments.services.sending import run_operation
 from payments.states import (
+    OPEN_ATTEMPT_STATES,
     OPEN_OPERATION_STATES,
     AttemptState,
+    MovementKind,
     OperationKind,
     OperationState,
     PaymentState,
@@ -124,11 +126,30 @@ def _follow_pending(case: Case, now: datetime) -> Step | None:
         return _follow_payer(case, alive, now)
     if nothing_open(case) and not case.reviews:
         return _follow_end(case, now)
-    set_payment_clock(case, now)
-    if not case.reviews:
+    if not case.reviews and not _settle_late_money(case, now):
         payment.next_check_at = max(payment.expires_at, now + timedelta(minutes=1))
+        payment.save()
+        return None
+    set_payment_clock(case, now)
     payment.save()
     return None
+
+
+def _settle_late_money(case: Case, now: datetime) -> bool:
+    """Something bars the payment and nobody is asked: a hold that was only noted is asked about again; where all that
+    was taken went another way by decision, the payment has failed."""
+    hold = next((m for m in case.movements if m.kind == MovementKind.AUTHORISATION and m.released_at is None), None)
+    if hold is not None and hold_alive(case):
+        case.turn_to(next(a for a in case.attempts if a.pk == hold.attempt_id))
+        because = f"{hold.money} are still held by an attempt that had been given up: release them, or nothing goes on."
+        question = open_question(case, ReviewKind.LATE_AUTHORISATION, because, now)
+        question.gateway_id = hold.gateway_id
+        question.save(update_fields=["gateway_id"])
+        return True
+    if any(a.state in OPEN_ATTEMPT_STATES for a in case.attempts):
+        return False
+    tell(case, FactKind.GIVEN_UP, now, "What had been taken for it went another way.")
+    return True
 
 
 def _alive(case: Case) -> Attempt | None:

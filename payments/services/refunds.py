@@ -95,8 +95,8 @@ def request_refund(
 
 def _captured_by(case: Case) -> Attempt | None:
     """The attempt whose transaction took the money; None where a review brought it from elsewhere."""
-    took = {m.gateway_id for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts}
-    return next((a for a in reversed(case.attempts) if a.gateway_id and a.gateway_id in took), None)
+    took = {(m.gateway_account_id, m.gateway_id) for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts}
+    return next((a for a in reversed(case.attempts) if (a.gateway_account_id, a.gateway_id) in took), None)
 
 
 def lock_by_public_id(payment_id: str, version: int | None = None) -> Case:

@@ -25,6 +25,7 @@ from payments.services.recording import Cause, apply_fact
 from payments.services.refunds import reserve
 from payments.services.snapshots import snapshot_of
 from payments.states import (
+    OPEN_ATTEMPT_STATES,
     OPEN_OPERATION_STATES,
     PAID_STATES,
     Certainty,
@@ -195,7 +196,10 @@ def _end_unpaid(d: Decided) -> None:
 def _another_is_open(d: Decided) -> bool:
     """May another attempt still pay it?"""
     assert d.case is not None
-    return any(o.state in OPEN_OPERATION_STATES and o.attempt_id != d.review.attempt_id for o in d.case.operations)
+    others = [a for a in d.case.attempts if a.pk != d.review.attempt_id]
+    return any(a.state in OPEN_ATTEMPT_STATES for a in others) or any(
+        o.state in OPEN_OPERATION_STATES and o.attempt_id != d.review.attempt_id for o in d.case.operations
+    )
 
 
 def _adopt(d: Decided) -> None:

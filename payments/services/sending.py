@@ -17,15 +17,18 @@ from payments.models import GatewayAccount, Operation, Payment
 from payments.services import declining, health, methods, switches, throttle
 from payments.services.accounts import missing_credentials
 from payments.services.calls import Clock, adapter_for, call, sender_lock
-from payments.services.case import Case, held_hold, is_voided, lock_payment
+from payments.services.case import Case, held_hold, hold_alive, is_voided, lock_payment
 from payments.services.clocks import set_operation_clock, set_payment_clock
 from payments.services.operations import thaw
 from payments.services.recording import Cause, apply_fact, record_fact
 from payments.services.snapshots import snapshot_of
 from payments.states import (
     COLLECTING,
+    OPEN_ATTEMPT_STATES,
+    AttemptState,
     Certainty,
     FailureClass,
+    MovementKind,
     OperationKind,
     OperationState,
     PaymentState,
@@ -144,14 +147,25 @@ def _may_not_collect(case: Case, payment: Payment, now: datetime) -> Refusal | N
         return Refusal("the payment's window closed before it was sent")
     if payment.state != PaymentState.PENDING:
         return Refusal(f"the payment is {payment.state}")
-    unhealthy = health.why_not(case.account, payment_id=payment.pk, now=now)
-    if unhealthy:
+    unhealthy = _taken_elsewhere(case) or health.why_not(case.account, payment_id=payment.pk, now=now)
+    if unhealthy:  # another gateway or a later try may follow
         return Refusal(unhealthy, FailureClass.GATEWAY_UNAVAILABLE)
     # Other payments of the same card may have been refused since this one was planned.
     by = "merchant" if len(case.attempts) > 1 else payment.initiated_by
     barred = declining.ceiling_reached(payment.method, payment.money, now, initiated_by=by)
     barred = barred or methods.why_blocked(payment.method)
     return Refusal(barred, FailureClass.HARD_DECLINE) if barred else None
+
+
+def _taken_elsewhere(case: Case) -> str:
+    """Has an earlier attempt come to life since this one was planned? Then nothing is collected on top of it."""
+    for attempt in case.attempts:
+        if attempt is not case.attempt and attempt.state in OPEN_ATTEMPT_STATES | {AttemptState.CAPTURED}:
+            return f"{attempt.gateway_account.name} has taken money for it, or still may"
+    if hold_alive(case):
+        held = next(m for m in case.movements if m.kind == MovementKind.AUTHORISATION and m.released_at is None)
+        return f"money is held at {held.gateway_account.name} already"
+    return ""
 
 
 def _mark_sent(case: Case, operation: Operation, now: datetime) -> Ready:

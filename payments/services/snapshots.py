@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -77,7 +78,9 @@ def snapshot_of(case: Case, fact: Fact, *, orphan_due: bool = False) -> Snapshot
         movement_settled=_is_settled(case, fact.gateway_id),
         voided_here=_released_a_hold(case, fact.gateway_id),
         undoes_refund=bool(case.of_transaction(fact.gateway_id, MovementKind.REFUND)),
-        nothing_here=not any(m.gateway_id == fact.gateway_id for m in case.movements),
+        nothing_here=not any(
+            m.gateway_id == fact.gateway_id and m.gateway_account_id == case.account.pk for m in case.movements
+        ),
         dispute=known_of(case, fact) if fact.kind in ABOUT_DISPUTES else None,
         refund_back=RefundState(case.returning.state) if case.returning else None,
         settlement=settlement_known(case, fact),
@@ -143,6 +146,7 @@ def _with_payment(base: Snapshot, case: Case, payment: Payment, fact: Fact) -> S
         attempt_alive=attempt is not None and attempt.awaits_payer,
         attempt_refused=attempt is not None and bool(attempt.failure_class),
         other_attempt_holds=any(a is not attempt and a.state in _HOLDING for a in case.attempts),
+        paid_elsewhere=_paid_elsewhere(case),
         same_transaction=attempt is not None and attempt.gateway_id in {"", fact.gateway_id},
         operation_kind=OperationKind(operation.kind) if operation else None,
         operation_state=OperationState(operation.state) if operation else None,
@@ -163,6 +167,18 @@ def _with_payment(base: Snapshot, case: Case, payment: Payment, fact: Fact) -> S
             o.state in OPEN_OPERATION_STATES and o.refund_id is not None and o is not operation for o in case.operations
         ),
     )
+
+
+def _paid_elsewhere(case: Case) -> bool:
+    """Is money of another attempt here that has not gone back? Whatever it is for: it may be under review."""
+    signs = {MovementKind.CAPTURE: 1, MovementKind.REFUND: -1, MovementKind.REFUND_RETURN: 1}
+    left: Counter[int] = Counter()
+    for movement in case.movements:
+        back = movement.kind == MovementKind.VOID and left[movement.attempt_id or 0] > 0
+        left[movement.attempt_id or 0] += movement.amount_minor * (
+            -1 if back else signs.get(MovementKind(movement.kind), 0)
+        )
+    return any(left[a.pk] > 0 for a in case.attempts if a is not case.attempt)
 
 
 def _is_settled(case: Case, gateway_id: str) -> bool:

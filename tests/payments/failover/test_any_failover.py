@@ -165,11 +165,11 @@ class AnyFailover(RuleBasedStateMachine):
     def do(self, act: Callable[[], object]) -> None:
         try:
             act()
-        except BaseException as error:
+        except BaseException:
             self.failed = True
             print(self.world.story())
             self.world.close()
-            raise error
+            raise
 
     def teardown(self) -> None:
         if not self.failed:

@@ -1,4 +1,4 @@
-"""Several gateways, payers at their bank, senders that freeze, and money that comes late: the acts, and what must hold after each."""
+"""Several gateways, payers at their bank, senders that freeze, money that comes late: the acts, and what must hold after each."""
 
 from __future__ import annotations
 
@@ -373,5 +373,5 @@ def _alive(movements: list[dict[str, str]], at: datetime) -> list[dict[str, str]
 
 def _xact(table: str, pk: int) -> str:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT xmin::text FROM {table} WHERE id = %s", [pk])  # noqa: S608 - two tables named above
+        cursor.execute(f"SELECT xmin::text FROM {table} WHERE id = %s", [pk])
         return str(cursor.fetchone()[0])
