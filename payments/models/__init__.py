@@ -16,7 +16,7 @@ from payments.models.refund import Refund
 from payments.models.retry import Retry
 from payments.models.review import Review
 from payments.models.routing import GatewayHealth, GatewayMonth, HealthEvent, Route, Switch
-from payments.models.schedule import DueDate, Schedule
+from payments.models.schedule import DueDate, Schedule, ScheduleChange
 from payments.models.transition import Transition
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "Review",
     "Route",
     "Schedule",
+    "ScheduleChange",
     "Switch",
     "Transition",
     "UnmappedCode",

@@ -12,6 +12,8 @@ from payments.models.payment_method import PaymentMethod
 from payments.states import ScheduleState
 
 S = ScheduleState
+GOES_ON = (S.ACTIVE.value, S.PAUSED.value)
+"""The states in which it may charge again."""
 
 
 class Schedule(FSMModelMixin, models.Model):
@@ -36,6 +38,10 @@ class Schedule(FSMModelMixin, models.Model):
     mandate = models.CharField(max_length=200, help_text="How and when the payer agreed.")
     state = state_field(S.ACTIVE, S)
     because = models.CharField(max_length=300, blank=True, help_text="Why it is paused or stopped.")
+    halted_at = models.DateTimeField(null=True, help_text="Since when it is paused or stopped.")
+    halted_by = models.CharField(
+        max_length=100, blank=True, help_text="Who paused or stopped it; empty: it did itself."
+    )
     next_due_on = models.DateField(null=True)
     next_check_at = models.DateTimeField(null=True)
     version = models.PositiveIntegerField(default=0)
@@ -46,6 +52,9 @@ class Schedule(FSMModelMixin, models.Model):
         constraints = (
             states_check("schedule_state_is_known", S),
             models.CheckConstraint(condition=models.Q(amount_minor__gt=0, every__gt=0), name="schedule_is_positive"),
+            models.UniqueConstraint(
+                fields=("reference",), name="one_schedule_per_reference", condition=models.Q(state__in=GOES_ON)
+            ),
         )
         indexes = (
             models.Index(
@@ -87,6 +96,9 @@ class DueDate(models.Model):
     payment = models.OneToOneField(Payment, null=True, on_delete=models.PROTECT, related_name="due_date")
     skipped_because = models.CharField(max_length=300, blank=True)
     decided_at = models.DateTimeField()
+    heard = models.BooleanField(
+        default=False, help_text="Its payment has ended, and the schedule has followed from it."
+    )
 
     class Meta:
         ordering = ("-due_on",)
@@ -94,3 +106,18 @@ class DueDate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schedule_id} due on {self.due_on}"
+
+
+class ScheduleChange(models.Model):
+    """One change of a schedule: what, who and when. Append-only."""
+
+    schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, related_name="changes")
+    at = models.DateTimeField()
+    by = models.CharField(max_length=200, blank=True, help_text="Empty: it did itself.")
+    what = models.CharField(max_length=500)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.schedule_id} {self.at}"
