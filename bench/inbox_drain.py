@@ -115,7 +115,7 @@ def measure(plain: psycopg.Connection[tuple[object, ...]], rounds: int, events: 
 def _prepare(events: int) -> list[Prepared]:
     """Payments whose sale was sent and whose answer never came, and a stored webhook for each."""
     from payments.models import InboundEvent, Operation
-    from payments.services import execution
+    from payments.services import execution, sending
     from payments.services.inbox import store_event
     from tests.payments.factories import Clock, new_payment, nmi_account
     from tests.payments.inbox.deliveries import deliver, transaction_event
@@ -127,7 +127,7 @@ def _prepare(events: int) -> list[Prepared]:
         while (step := execution._next_step(payment.pk, clock())) and step.operation_id is None:  # noqa: SLF001
             pass
         assert step is not None and step.operation_id is not None
-        execution._start(step.operation_id, clock())  # noqa: SLF001
+        sending._start(step.operation_id, clock())  # noqa: SLF001
         operation = Operation.objects.get(pk=step.operation_id)
         body = transaction_event("sale", f"T{operation.pk}", operation.reference, amount="12.34")
         sent = deliver(body, secret="bench")

@@ -112,11 +112,11 @@ class TestRedisHangs:
         self, monkeypatch: pytest.MonkeyPatch, redis: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setitem(jobs._away_until, str(app.conf.broker_url), time.monotonic() + 60)
-        jobs._send(jobs.DRAIN_INBOX, ())
+        jobs._send(jobs.DRAIN_INBOX, (), None)
         assert redis.llen("inbox") == 0
 
         monkeypatch.setitem(jobs._away_until, str(app.conf.broker_url), 0.0)
-        jobs._send(jobs.DRAIN_INBOX, ())
+        jobs._send(jobs.DRAIN_INBOX, (), None)
         assert redis.llen("inbox") == 1
 
 
