@@ -38,6 +38,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("payments.approve", "agree to what another person asked for", moves_money=True),
     Right("payments.upload_batch", "upload spreadsheets of payments", moves_money=True),
     Right("payments.start_batch", "start, pause and cancel uploads", moves_money=True),
+    Right("payments.edit_schedule", "make and change recurring charges", moves_money=True),
     Right("payments.ask_gateway", "ask the gateway for its word"),
     Right("payments.block_method", "block payment methods, and ask for a block to be lifted"),
     Right("payments.classify_code", "classify decline codes that nobody knows"),

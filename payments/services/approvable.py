@@ -21,6 +21,9 @@ COMMANDS: dict[str, str] = {
     "change_route": "payments.services.routes.CHANGE_ROUTE",
     "order_routes": "payments.services.routes.ORDER_ROUTES",
     "change_decline_rule": "payments.services.declining.rules.CHANGE_DECLINE_RULE",
+    "make_schedule": "payments.services.schedules.making.MAKE_SCHEDULE",
+    "edit_schedule": "payments.services.schedules.editing.EDIT_SCHEDULE",
+    "charge_overdue": "payments.services.schedules.overdue.CHARGE_OVERDUE",
     "change_ceiling": "payments.services.declining.ceiling_changes.CHANGE_CEILING",
 }
 """Command to its `Approvable`, by dotted name, so that the commands may import this file and it none of them."""

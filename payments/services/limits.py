@@ -27,6 +27,8 @@ API_ROLE = "api"
 ALWAYS = "always a second person"
 ACTIONS: dict[str, str] = {
     "start_batch": "Start an upload",
+    "edit_schedule": "Set up a recurring charge, or raise it",
+    "charge_overdue": "Charge a skipped date",
 }
 """What a limit can be set for; whoever asks `needs_second_person` has its line here."""
 

@@ -17,9 +17,9 @@ from payments.services.dispute_watch import watch_disputes
 from payments.services.execution import advance_payment
 from payments.services.health import probe_due
 from payments.services.months import count_months
-from payments.services.recurring import run_due
 from payments.services.refunds import advance_refund
 from payments.services.resolution import resolve_operation
+from payments.services.schedules.running import run_due
 from payments.services.sending import run_operation
 from payments.states import OPEN_OPERATION_STATES, OperationState, ReviewState
 
