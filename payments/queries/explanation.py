@@ -8,9 +8,19 @@ from datetime import datetime, timedelta
 
 from console.moments import distance_in_words
 from payments.models import Operation, Review, Transition
+from payments.queries.explanation_tries import closing_words, earlier_tries, retry_reasons, unpaid_words, words_between
 from payments.queries.explanation_waiting import CALL_WORDS, Waiting, waitings
 from payments.queries.page_rows import PaymentRows
-from payments.states import PAID_STATES, DisputeState, FailureClass, OperationKind, OperationState, PaymentState, Source
+from payments.states import (
+    PAID_STATES,
+    DisputeState,
+    FailureClass,
+    OperationKind,
+    OperationState,
+    PaymentState,
+    Source,
+    Waits,
+)
 
 _MOST_REASONS = 3
 _PAID = PAID_STATES | {PaymentState.PARTIALLY_PAID, PaymentState.REFUNDED}
@@ -54,6 +64,8 @@ def gateway_name(rows: PaymentRows) -> str:
 
 def _now(rows: PaymentRows, now: datetime) -> list[str]:
     sentences = [_STATE_SENTENCES[PaymentState(rows.payment.state)](rows, now)]
+    if rows.payment.state != PaymentState.PENDING and rows.at_payers_bank is not None:
+        sentences.append(closing_words(rows.at_payers_bank))
     if rows.payment.cancel_requested_at is not None and rows.payment.state in {
         PaymentState.PENDING,
         PaymentState.AUTHORISED,
@@ -87,20 +99,28 @@ def _back(rows: PaymentRows) -> str:
     return "" if rows.refunded.is_zero else f" {rows.refunded} of it has gone back."
 
 
-def _pending(rows: PaymentRows) -> str:
+def _pending(rows: PaymentRows, now: datetime) -> str:
     operation = rows.open_operation
     if operation is None:
-        if rows.open_reviews:
-            return "Nothing is open at a gateway. A person has to decide how it goes on."
-        return "Between two steps: the next one is due."
+        return words_between(rows, now)
     gateway = operation.gateway_account.name
+    if operation.kind == OperationKind.CLOSE:
+        return _closing(operation, gateway)
     match OperationState(operation.state):
+        case OperationState.PLANNED if operation.waits_for == Waits.SWITCH:
+            return f"{gateway} is to be asked for {operation.money}, and nothing may be sent there now."
         case OperationState.PLANNED:
             return f"{gateway} is about to be asked for {operation.money}. Nothing has been sent yet."
         case OperationState.SENT:
             return f"{gateway} has been asked for {operation.money}. Its answer is not here yet."
         case _:
             return f"It is not known whether {gateway} took {operation.money}. Nobody charges again until it is."
+
+
+def _closing(operation: Operation, gateway: str) -> str:
+    if operation.state == OperationState.UNKNOWN:
+        return f"It is not known whether {gateway} has closed it: the payer may still finish it. Nobody charges until it is."
+    return f"{gateway} is asked to close what the payer could still finish there. Nothing else is tried before."
 
 
 def _authorised(rows: PaymentRows, now: datetime) -> str:
@@ -116,20 +136,6 @@ def _authorised(rows: PaymentRows, now: datetime) -> str:
     return f"{sentence} A {word} of {operation.money} is {operation.state}."
 
 
-def _failed(rows: PaymentRows) -> str:
-    ended = [o for o in rows.operations if o.state in {OperationState.DECLINED, OperationState.FAILED}]
-    if not ended:
-        return "Not paid: no gateway could be asked."
-    last = ended[-1]
-    if last.state == OperationState.FAILED:
-        return f"Not paid: the {CALL_WORDS[OperationKind(last.kind)]} never happened at {last.gateway_account.name}."
-    return f"Not paid: {last.gateway_account.name} declined it ({_class_words(last)}). Nothing was taken."
-
-
-def _class_words(operation: Operation) -> str:
-    return operation.failure_class.replace("_", " ") or "no class given"
-
-
 def _expired(rows: PaymentRows) -> str:
     lapsed = rows.payment.hold_until is not None
     return "Not paid: " + ("the hold lapsed at the gateway." if lapsed else "its window closed with nothing open.")
@@ -138,7 +144,7 @@ def _expired(rows: PaymentRows) -> str:
 _STATE_SENTENCES: dict[PaymentState, Callable[[PaymentRows, datetime], str]] = {
     PaymentState.INITIATED: lambda r, _: "Stored. Nothing has been checked or sent yet.",
     PaymentState.VALIDATED: lambda r, _: "Checked and in order. No gateway has been asked yet.",
-    PaymentState.PENDING: lambda r, _: _pending(r),
+    PaymentState.PENDING: lambda r, now: _pending(r, now),
     PaymentState.PARTIALLY_PAID: lambda r, _: f"{r.captured} of {r.payment.money} has come in; the rest is missing.",
     PaymentState.AUTHORISED: lambda r, now: _authorised(r, now),
     PaymentState.CAPTURED: lambda r, _: f"Paid{_late(r)}: {gateway_name(r)} took {r.captured}.{_back(r)}",
@@ -146,7 +152,7 @@ _STATE_SENTENCES: dict[PaymentState, Callable[[PaymentRows, datetime], str]] = {
         f"Paid{_late(r)} and settled: {r.captured} stands in a closed batch of {gateway_name(r)}.{_back(r)}"
     ),
     PaymentState.RECONCILED: lambda r, _: f"Paid, settled and reconciled: every movement is matched.{_back(r)}",
-    PaymentState.FAILED: lambda r, _: _failed(r),
+    PaymentState.FAILED: lambda r, _: unpaid_words(r),
     PaymentState.EXPIRED: lambda r, _: _expired(r),
     PaymentState.CANCELLED: lambda r, _: (
         "Cancelled" + ("." if r.under_review else ": nothing was taken, and that is proven.")
@@ -194,9 +200,11 @@ def _because(rows: PaymentRows) -> tuple[Reason, ...]:
     if operation is not None and operation.state == OperationState.UNKNOWN:
         reasons.append(_unknown_reason(rows, operation))
     reasons += [_review_reason(review) for review in rows.open_reviews[:1]]
+    reasons += [Reason(*told) for told in retry_reasons(rows)]
     made = _state_maker(rows.facts)
     if made is not None:
         reasons.append(Reason(_with_code(rows, made), fact_anchor(made), made.at))
+    reasons += [Reason(*told) for told in earlier_tries(rows)]
     asked = _last(rows.facts, "cancel_asked")
     if asked is not None and asked is not made:
         reasons.append(Reason(f"{asked.actor or 'The merchant'} asked to cancel.", fact_anchor(asked), asked.at))

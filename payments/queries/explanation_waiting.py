@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from console.moments import distance_in_words
-from payments.models import GatewayAccount, LookUp, Operation, Refund, Review
+from payments.models import GatewayAccount, LookUp, Operation, Refund, Review, Switch
+from payments.queries.explanation_tries import is_closing
 from payments.queries.page_rows import PaymentRows
 from payments.states import (
     COLLECTING,
@@ -26,6 +28,7 @@ CALL_WORDS = {
     OperationKind.CAPTURE: "capture",
     OperationKind.VOID: "void",
     OperationKind.REFUND: "refund",
+    OperationKind.CLOSE: "closing",
 }
 
 
@@ -60,7 +63,7 @@ def _own(rows: PaymentRows, now: datetime) -> Waiting | None:
     if operation is not None and operation.refund_id is None:
         return _operation(rows, operation, now)
     payment = rows.payment
-    if payment.state in FINAL_STATES and payment.waits_for != Waits.LOOK_UP:
+    if payment.state in FINAL_STATES and not payment.waits_for:
         return None
     if payment.waits_for == Waits.LOOK_UP:
         then = "It is asked what truly happened, and its word is applied."
@@ -69,7 +72,9 @@ def _own(rows: PaymentRows, now: datetime) -> Waiting | None:
         return _merchant(rows, now)
     if payment.waits_for == Waits.OPERATOR:
         return None
-    then = f"{_next_step(rows)} If no worker does it by then, the sweep does."
+    if payment.waits_for in _OWN_WAITS:
+        return _OWN_WAITS[Waits(payment.waits_for)](rows, now)
+    then = f"{_next_step(rows, now)} If no worker does it by then, the sweep does."
     return _due("our own worker", payment.updated_at, payment.next_check_at, then, now)
 
 
@@ -77,7 +82,52 @@ def _due(whom: str, since: datetime | None, until: datetime | None, then: str, n
     return Waiting(whom, since, until, then, overdue=until is not None and until < now, **more)
 
 
-def _next_step(rows: PaymentRows) -> str:
+def _payer(rows: PaymentRows, now: datetime) -> Waiting:
+    """Until the window closes; we go on asking, so that a payer who never comes back has paid all the same."""
+    attempt = rows.at_payers_bank
+    gateway = attempt.gateway_account.name if attempt else "the gateway"
+    asked = f" next {clock_time(rows.payment.next_check_at, now)}" if rows.payment.next_check_at else ""
+    then = f"If they have not, it is closed at {gateway}, and then the payment has expired."
+    return _due(
+        "the payer to confirm at their bank", attempt.created_at if attempt else None, rows.payment.expires_at, then,
+        now, until_word="until", progress=f"{gateway} is asked again and again meanwhile,{asked}.",
+        anchor=attempt.public_id if attempt else "",
+    )  # fmt: skip
+
+
+def _retry(rows: PaymentRows, now: datetime) -> Waiting:
+    retry = rows.waiting_retry
+    then = "Every gateway may be asked anew, by priority. The card networks' ceilings and each gateway's health count then."
+    expires = f"If it is not paid by {clock_time(rows.payment.expires_at, now)}, it expires."
+    return _due(
+        "the next try", retry.planned_at if retry else None, rows.payment.next_check_at, then, now, progress=expires,
+        anchor=retry.public_id if retry else "",
+    )  # fmt: skip
+
+
+def _switch(rows: PaymentRows, now: datetime) -> Waiting:
+    """A person's stop is named; a pause, a breaker or a cap of the gateway is told by the account's page."""
+    stop, payment = rows.stopped, rows.payment
+    whom = "a gateway that may be asked" if stop is None else "sending to be resumed"
+    progress = "Its gateways are paused, not healthy, or busy: see Gateway accounts."
+    if stop is not None:
+        what = "All sending is" if stop.kind == Switch.Kind.EVERYTHING else "New charges are"
+        progress = f"{what} stopped since {clock_time(stop.thrown_at, now)} by {stop.thrown_by}: {stop.because}"
+    then = f"It is looked at again by itself. Unpaid by {clock_time(payment.expires_at, now)}, it expires."
+    return _due(whom, payment.updated_at, payment.next_check_at, then, now, progress=progress)
+
+
+_OWN_WAITS: dict[Waits, Callable[[PaymentRows, datetime], Waiting]] = {
+    Waits.PAYER: _payer,
+    Waits.RETRY: _retry,
+    Waits.SWITCH: _switch,
+}
+
+
+def _next_step(rows: PaymentRows, now: datetime) -> str:
+    attempt = rows.at_payers_bank
+    if attempt is not None and is_closing(rows, attempt, now):
+        return f"{attempt.gateway_account.name} is asked to close it."
     match rows.payment.state:
         case PaymentState.INITIATED:
             return "It is checked."
@@ -113,6 +163,8 @@ def clock_time(at: datetime, now: datetime) -> str:
 
 def _operation(rows: PaymentRows, operation: Operation, now: datetime) -> Waiting:
     gateway, word = operation.gateway_account.name, CALL_WORDS[OperationKind(operation.kind)]
+    if operation.state == OperationState.PLANNED and operation.waits_for == Waits.SWITCH:
+        return _switch(rows, now)
     if operation.state == OperationState.PLANNED:
         then = f"The {word} is sent to {gateway}. If no worker does it by then, the sweep does."
         return _due(

@@ -32,11 +32,23 @@ from payments.models import (
     Operation,
     Payment,
     Refund,
+    Retry,
     Review,
+    Switch,
     Transition,
 )
 from payments.queries.disputes import standing_in, withheld
-from payments.states import DEAD_REFUND_STATES, OPEN_OPERATION_STATES, MovementKind, RefundState, ReviewState
+from payments.states import (
+    COLLECTING,
+    DEAD_REFUND_STATES,
+    OPEN_OPERATION_STATES,
+    AttemptState,
+    MovementKind,
+    RefundState,
+    RetryState,
+    ReviewState,
+    Waits,
+)
 
 MOST_FACTS = 200
 """Timeline lines one page shows; a payment with more is one somebody else has to explain, and the page says so."""
@@ -64,6 +76,8 @@ class PaymentRows:
     look_ups: list[LookUp] = field(default_factory=list)
     movements: list[Movement] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
+    retries: list[Retry] = field(default_factory=list)
+    stopped: Switch | None = None  # what a person has stopped, of a payment that waits for that
     reviews: list[Review] = field(default_factory=list)
     disputes: list[Dispute] = field(default_factory=list)
     facts: list[Transition] = field(default_factory=list)
@@ -84,6 +98,19 @@ class PaymentRows:
     @property
     def open_operation(self) -> Operation | None:
         return next((o for o in self.operations if o.state in OPEN_OPERATION_STATES), None)
+
+    @property
+    def at_payers_bank(self) -> Attempt | None:
+        """The attempt that the payer can still finish at its gateway."""
+        return next((a for a in self.attempts if a.awaits_payer and a.state == AttemptState.OPEN), None)
+
+    @property
+    def waiting_retry(self) -> Retry | None:
+        return next((retry for retry in self.retries if retry.state == RetryState.WAITING), None)
+
+    def collecting(self, attempt: Attempt) -> Operation | None:
+        """The call by which an attempt tried to collect."""
+        return next((o for o in self.operations if o.attempt_id == attempt.pk and o.kind in COLLECTING), None)
 
     @property
     def open_reviews(self) -> list[Review]:
@@ -165,6 +192,8 @@ def read_payment(payment: Payment) -> PaymentRows:
         look_ups=list(reversed(look_ups)),
         movements=list(payment.movements.order_by("id")),
         refunds=list(payment.refunds.order_by("id")),
+        retries=list(payment.retries.select_related("after").order_by("id")),
+        stopped=_stopped() if payment.waits_for == Waits.SWITCH else None,
         reviews=list(payment.reviews.select_related("decided_by").order_by("id")),
         disputes=list(payment.disputes.select_related("gateway_account").order_by("id")),
         facts=facts[:MOST_FACTS][::-1],
@@ -173,6 +202,11 @@ def read_payment(payment: Payment) -> PaymentRows:
         siblings=list(siblings[:_MOST_SIBLINGS]),
         roles=roles_by_right(),
     )
+
+
+def _stopped() -> Switch | None:
+    """The stronger of the switches that are thrown."""
+    return Switch.objects.filter(lifted_at=None).order_by("-kind").first()
 
 
 def _facts(payment: Payment) -> list[Transition]:

@@ -40,6 +40,11 @@ _TITLES = {
     FactKind.REVIEW_DECIDED: "Review decided",
     FactKind.REVIEW_OPENED: "Review opened",
     FactKind.EXPIRY_DUE: "Window closed",
+    FactKind.ACTION_REQUIRED: "The payer has to confirm",
+    FactKind.CLOSED: "Closed at the gateway",
+    FactKind.RETRY_PLANNED: "Retry planned",
+    FactKind.RETRY_CANCELLED: "Retry cancelled",
+    FactKind.GIVEN_UP: "Given up",
 }
 _SOURCES = {
     Source.ANSWER: ("the gateway's answer", "call_received"),
@@ -142,12 +147,15 @@ def who_said(fact: Transition) -> str:
     return fact.actor or words
 
 
+_WORRYING = frozenset({FactKind.UNKNOWN, FactKind.EXHAUSTED, FactKind.NOT_SENT, FactKind.GIVEN_UP})
+
+
 def _tone(fact: Transition) -> str:
     if fact.verdict == "no_op":
         return "quiet"
     if fact.verdict == "review":
         return "bad"
-    if fact.verdict == "ask" or fact.fact in {FactKind.UNKNOWN, FactKind.EXHAUSTED, FactKind.NOT_SENT}:
+    if fact.verdict == "ask" or fact.fact in _WORRYING:
         return "warn"
     if fact.fact in {FactKind.CAPTURE, FactKind.SETTLED, FactKind.AUTHORISATION}:
         return "good"

@@ -59,7 +59,7 @@ def _other_gateway(case: Case, now: datetime) -> Step | None:
     """Another account with a credential of the same method, not asked in this round. Waits count as none: a retry is better."""
     assert case.payment is not None
     tried = _tried(case)
-    if choose_route(case.payment, tried=tried, now=now).account is None:
+    if choose_route(case.payment, tried=tried, now=now, peek=True).account is None:
         return None
     if declining.ceiling_reached(case.payment.method, case.payment.money, now, initiated_by="merchant"):
         return None
@@ -89,7 +89,7 @@ def _retry_later(case: Case, attempt: Attempt, operation: Operation, now: dateti
         return False
     if declining.ceiling_reached(payment.method, payment.money, due, initiated_by="merchant"):
         return False
-    choice = choose_route(payment, now=now)
+    choice = choose_route(payment, now=now, peek=True)
     if choice.account is None and not choice.may_change:
         return False
     plan_retry(case, attempt, due, f"{failure_class.replace('_', ' ')} at {attempt.gateway_account.name}.", now)

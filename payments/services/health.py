@@ -98,11 +98,11 @@ def _failures(health: GatewayHealth) -> str:
     return f"No answer {times}: {health.last_failure or 'no reason is known'}."[:300]
 
 
-def why_not(account: GatewayAccount, *, payment_id: int, now: datetime) -> str:
+def why_not(account: GatewayAccount, *, payment_id: int, now: datetime, peek: bool = False) -> str:
     """Why may this payment not be charged here now? Empty: it may.
 
     Asked when routing and right before a collecting call; nothing else is ever held back by a breaker. While half open
-    the first payment that asks becomes the one let through. Writes: that claim.
+    the first payment that asks becomes the one let through. Writes: that claim; with `peek` nothing.
     """
     if account.paused_at is not None:
         return f"paused by {account.paused_by}: {account.paused_because}"
@@ -113,7 +113,7 @@ def why_not(account: GatewayAccount, *, payment_id: int, now: datetime) -> str:
     if health.state == BreakerState.OPEN:
         until = f", not before {health.next_check_at:%H:%M} UTC" if health.next_check_at else ""
         return f"{times}, breaker open{until}"
-    if _claim_probe(health, account, payment_id, now):
+    if health.probe_id in {None, payment_id} if peek else _claim_probe(health, account, payment_id, now):
         return ""
     return f"{times}, breaker half open and one payment is trying it"
 

@@ -76,7 +76,7 @@ def create_payment(request: PaymentRequest, *, actor: Actor, now: datetime) -> P
     actor.require("payments.create_payment")
     _check(request)
     with transaction.atomic():
-        _lock_reference(request.reference)
+        lock_reference(request.reference)
         made = _made_before(request)
         if made is not None:
             return made
@@ -138,7 +138,7 @@ def _refuse_card_numbers(request: PaymentRequest) -> None:
         )
 
 
-def _lock_reference(reference: str) -> None:
+def lock_reference(reference: str) -> None:
     """Two intents of one reference at once: the second waits, then sees the first."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 17))", [reference])

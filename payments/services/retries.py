@@ -10,17 +10,27 @@ from payments.declines import NextStep
 from payments.errors import InvalidInput, NotAllowedNow, NotFound
 from payments.facts import Fact, FactKind
 from payments.jobs import ADVANCE_PAYMENT, enqueue
-from payments.models import Attempt, Operation, Payment, Retry
-from payments.services import declining, methods
+from payments.models import Attempt, GatewayAccount, Operation, Payment, Retry
+from payments.queries.page_rows import PaymentRows
+from payments.queries.route_words import route_words
+from payments.services import declining, methods, switches
 from payments.services.actors import Actor
 from payments.services.attempts import Step, start_attempt
 from payments.services.case import Case, lock_payment, nothing_open
 from payments.services.clocks import set_payment_clock
+from payments.services.intake import lock_reference
 from payments.services.recording import Cause, apply_fact
 from payments.services.refunds import lock_by_public_id
 from payments.services.routing import choose_route
 from payments.services.snapshots import snapshot_of
-from payments.states import COLLECTING, AttemptState, PaymentState, RetryState, Source
+from payments.states import (
+    COLLECTING,
+    OPEN_OR_PAID_STATES,
+    AttemptState,
+    PaymentState,
+    RetryState,
+    Source,
+)
 
 RIGHT = "payments.retry_payment"
 # A refusal with one of these as its first advice is not put to the same card again, by nobody.
@@ -101,7 +111,9 @@ def retry_now(payment_id: str, *, actor: Actor, now: datetime, version: int | No
     open attempt bars a second one.
     """
     actor.require(RIGHT)
+    reference = Payment.objects.filter(public_id=payment_id).values_list("reference", flat=True).first()
     with transaction.atomic():
+        lock_reference(reference or "")  # a new payment of the same order waits, and then sees this one
         case = lock_by_public_id(payment_id, version)
         payment = case.payment
         assert payment is not None
@@ -118,53 +130,103 @@ def retry_now(payment_id: str, *, actor: Actor, now: datetime, version: int | No
 
 
 def preview_retry(payment_id: str, now: datetime) -> tuple[str, tuple[str, ...]]:
-    """Why it can not be tried again now (empty: it can), and what trying would do. Writes nothing."""
+    """Why it can not be tried again now (empty: it can), and what trying would do. Writes nothing. Raises: NotFound."""
     pk = Payment.objects.filter(public_id=payment_id).values_list("pk", flat=True).first()
     if pk is None:
         raise NotFound(f"There is no payment {payment_id}.")
     with transaction.atomic():
         case = lock_payment(pk)
-        refusal = why_not_again(case, now)
-        if refusal:
-            return refusal, ()
-        assert case.payment is not None
-        choice = choose_route(case.payment, now=now)
-        assert choice.account is not None
-        return "", (f"{choice.account.name} is asked for {case.payment.money}.", *choice.why)
+    refusal = why_not_again(case, now)
+    if refusal:
+        return refusal, ()
+    assert case.payment is not None
+    choice = choose_route(case.payment, now=now, peek=True)
+    assert choice.account is not None
+    told = [f"{choice.account.name} is asked for {case.payment.money}: {route_words({'why': choice.why})}"]
+    retry = waiting_retry(case.payment)
+    if retry is not None:
+        told.append(f"The retry planned for {retry.due_at:%d %b %H:%M} UTC is made now instead.")
+    told.append("If it is refused again, what follows is decided as after any refusal.")
+    return "", tuple(told)
+
+
+def preview_cancel_retry(payment_id: str) -> tuple[str, Retry | None]:
+    """Why no retry can be cancelled (empty: one can), and which. Writes nothing."""
+    retry = Retry.objects.filter(payment__public_id=payment_id, state=RetryState.WAITING).first()
+    return ("" if retry is not None else "No retry is planned."), retry
+
+
+def refusal_of(rows: PaymentRows, now: datetime) -> str:
+    """Why it can not be tried again, from rows a page has read without a lock; empty: it can. Writes nothing."""
+    case = Case(
+        account=rows.account or GatewayAccount(),
+        payment=rows.payment,
+        attempt=rows.attempt,
+        attempts=rows.attempts,
+        operations=rows.operations,
+        movements=rows.movements,
+        refunds=rows.refunds,
+        reviews=rows.open_reviews,
+    )
+    return why_not_again(case, now)
 
 
 def why_not_again(case: Case, now: datetime) -> str:
-    """Why this payment can not be tried again; empty: it can. Unknown outcomes are never tried again."""
+    """Why this payment can not be tried again; empty: it can. Unknown outcomes are never tried again. Writes nothing."""
     payment = case.payment
     assert payment is not None
     if payment.state not in {PaymentState.FAILED, PaymentState.PENDING}:
-        return f"The payment is {payment.state}: only one that was declined can be tried again."
+        return f"The payment is {_plain(payment.state)}: only one that was declined can be tried again."
     if not nothing_open(case):
         return "An attempt is still open: its end is awaited first."
     if case.reviews:
         return "A case is open about it: decide that first."
-    refusal = _forbidden(case, now) or methods.why_blocked(payment.method)
+    refusal = _paid_elsewhere(payment) or _forbidden(case, now) or methods.why_blocked(payment.method)
+    refusal = refusal or switches.stopped_charges()
     if refusal:
         return refusal
-    choice = choose_route(payment, now=now)
+    choice = choose_route(payment, now=now, peek=True)
     return "" if choice.account is not None else " ".join(choice.why)
+
+
+def _paid_elsewhere(payment: Payment) -> str:
+    """An order that another payment has taken over must not be paid twice."""
+    if payment.state != PaymentState.FAILED:
+        return ""
+    states = [state.value for state in OPEN_OR_PAID_STATES]
+    others = Payment.objects.filter(reference=payment.reference, state__in=states).exclude(pk=payment.pk)
+    other = others.order_by("-id").first()
+    return f"Payment {other.public_id} of the same order is {_plain(other.state)}." if other is not None else ""
 
 
 def _forbidden(case: Case, now: datetime) -> str:
     """What the last refusals, and the networks, say against another try."""
-    assert case.payment is not None
+    payment = case.payment
+    assert payment is not None
+    asked: set[tuple[str, ...]] = set()
     for attempt in case.attempts:
         operation = collecting_operation(case, attempt)
         if operation is None or attempt.state != AttemptState.DECLINED:
             continue
-        advice = declining.advice_for(operation, attempt.gateway_account.provider)
-        if advice.steps[0] in _NO_MORE:
-            return (
-                f"{attempt.gateway_account.name} answered {operation.code}: {operation.message}. It is not tried again."
-            )
+        provider = attempt.gateway_account.provider
+        said = (provider, operation.failure_class, operation.certainty, operation.code, operation.network_code,
+                operation.network_advice, operation.gateway_advice)  # fmt: skip
+        if said not in asked:  # the same words again mean the same
+            asked.add(said)
+            operation.payment = payment
+            if declining.advice_for(operation, provider).steps[0] in _NO_MORE:
+                return f"{attempt.gateway_account.name} answered {_answer(operation)}. It is not tried again."
         if operation.retry_not_before is not None and now < operation.retry_not_before:
             return f"The issuer allows another try from {operation.retry_not_before:%d %b %H:%M} UTC on."
-    return declining.ceiling_reached(case.payment.method, case.payment.money, now, initiated_by="merchant")
+    return declining.ceiling_reached(payment.method, payment.money, now, initiated_by="merchant")
+
+
+def _plain(state: str) -> str:
+    return state.replace("_", " ")
+
+
+def _answer(operation: Operation) -> str:
+    return ": ".join(part.rstrip(".") for part in (operation.code, operation.message) if part) or "no, without a reason"
 
 
 def collecting_operation(case: Case, attempt: Attempt) -> Operation | None:

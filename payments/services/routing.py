@@ -26,12 +26,13 @@ class Choice:
 
 
 def choose_route(
-    payment: Payment, *, now: datetime, tried: Collection[int] = (), amount: Money | None = None
+    payment: Payment, *, now: datetime, tried: Collection[int] = (), amount: Money | None = None, peek: bool = False
 ) -> Choice:
     """The first enabled route, by priority, whose account can take this payment now and holds a credential for its method.
 
     `tried`: accounts this round has asked already. `amount`: what is to be collected, if not all of it. Call it under the
-    payment's lock, right before the attempt is written. Writes: at most the claim to be a half-open breaker's one payment.
+    payment's lock, right before the attempt is written. Writes: at most the claim to be a half-open breaker's one payment,
+    and with `peek`, for a question that may lead to no attempt, nothing.
     """
     amount = amount or payment.money
     blocked = why_blocked(payment.method)
@@ -45,7 +46,7 @@ def choose_route(
         refusal = mismatch or ("asked already" if account.pk in tried else "")
         refusal = refusal or _refusal(payment, amount, account, credential)
         if not refusal:
-            refusal = why_not(account, payment_id=payment.pk, now=now)
+            refusal = why_not(account, payment_id=payment.pk, now=now, peek=peek)
             may_change = may_change or bool(refusal)
         if not refusal:
             return Choice(account, credential, (*why, _chosen(account, first=not why)))
@@ -104,6 +105,8 @@ def _refusal(payment: Payment, amount: Money, account: GatewayAccount, credentia
         return "the payer's method has no credential for it"
     if not credential.usable:
         return "its single-use token is spent"
+    if payment.initiated_by == "merchant" and not credential.reusable:
+        return "it keeps no stored credential, and the payer is not there"
     missing = missing_credentials(account)
     if missing:
         return f"{missing[0]} is not set"
