@@ -31,16 +31,19 @@ HMAC_KEY = "64656d6f2d636f6e766573696f7061792d686d61632d6b6579"
 
 who = st.integers(0, 5)
 yes_or_no = st.booleans()
+tokens = st.sampled_from(["tok_ok", "tok_ok", "tok_3ds", "tok_3ds", "tok_decline_soft_decline"])
+captures = st.sampled_from(["automatic", "automatic", "manual"])
+windows = st.sampled_from([0, 15])
 gateway = st.sampled_from(["nmi", "nmi", "stripe", "stripe", "convesiopay"])
 FAULTS = st.sampled_from(
     [
+        "decline:soft_decline",
+        "decline:insufficient_funds",
         "lost_response",
         "dropped_request",
         "server_error",
         "server_error_after",
         "rate_limited",
-        "decline:soft_decline",
-        "decline:insufficient_funds",
         "late_authorisation:30",
         "late_authorisation:7200",
         "webhook_missing",
@@ -64,17 +67,24 @@ class AnyFailover(RuleBasedStateMachine):
         self.world = Gateways(self.simulator, Clock())
         self.failed = False
 
-    @initialize(stripe_first=yes_or_no)
-    def order(self, stripe_first: bool) -> None:
+    @initialize(
+        stripe_first=yes_or_no,
+        orders=st.lists(st.tuples(tokens, captures, windows, FAULTS, yes_or_no), min_size=1, max_size=3),
+    )
+    def begin(self, stripe_first: bool, orders: list[tuple[str, str, int, str, bool]]) -> None:
+        """Some payments, each with a trouble at the first gateway that it meets: there is no run without any."""
+        first = "stripe" if stripe_first else "nmi"
         if stripe_first:
             Route.objects.filter(gateway_account__slug="nmi").update(priority=1)
             Route.objects.filter(gateway_account__slug="stripe").update(priority=0)
+        for place, (token, capture, days, fault, late) in enumerate(orders):
+            self.do(lambda f=fault: self.world.trouble(first, f, "any"))  # type: ignore[misc]
+            self.pay(token, capture, days)
+            self.work(place)
+            if late:
+                self.do(lambda n=place: self.world.first_attempt_comes_late(n))  # type: ignore[misc]
 
-    @rule(
-        token=st.sampled_from(["tok_ok", "tok_ok", "tok_3ds", "tok_3ds", "tok_decline_soft_decline"]),
-        capture=st.sampled_from(["automatic", "automatic", "manual"]),
-        days=st.sampled_from([0, 15]),
-    )
+    @rule(token=tokens, capture=captures, days=windows)
     def pay(self, token: str, capture: str, days: int) -> None:
         self.do(lambda: self.world.begin(token, capture, days))
 
