@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
@@ -70,7 +70,10 @@ def came_back(token: str, now: datetime) -> PayerView:
             locked.next_check_at = now
             locked.save(update_fields=["next_check_at"])
             enqueue(ADVANCE_PAYMENT, locked.pk)
-    return look_at(token)
+    view = look_at(token)
+    if view.confirm_url:  # what they did there is being asked for: nobody is told to do again what they have just done
+        return replace(view, heading="One moment", words="We are asking your bank what you decided.", confirm_url="")
+    return view
 
 
 _UNDER_WAY = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING})

@@ -7,7 +7,7 @@ that leaves the machine.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class Window:
 
     page: Page
     base: str
+    elsewhere: tuple[str, ...] = ()
+    """Addresses of other servers of the test, such as a simulated bank."""
     expected: set[int] = field(default_factory=set)
     """Statuses of 400 and above that this test provokes on purpose."""
     wrong: list[str] = field(default_factory=list)
@@ -51,7 +53,7 @@ class Window:
         self.page.on("response", self._judge_status)
 
     def _judge_address(self, url: str) -> None:
-        if not url.startswith((self.base, "data:", "blob:")):
+        if not url.startswith((self.base, "data:", "blob:", *self.elsewhere)):
             self.wrong.append(f"left the machine: {url}")
 
     def _judge_status(self, response: Response) -> None:
@@ -89,13 +91,27 @@ class Window:
 
 
 @pytest.fixture
-def window(browser: Browser, live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
-    """A fresh page on a live server; the test fails if anything went wrong in it."""
+def windows(
+    browser: Browser, live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], Window]]:
+    """Opens windows on a live server, each with cookies of its own: one a person. The test fails if anything went wrong in one."""
     settings.DEMO = True
     set_credentials(monkeypatch)
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    opened = Window(context.new_page(), live_server.url)
-    opened.watch()
-    yield opened
-    context.close()
-    assert opened.wrong == []
+    opened: list[Window] = []
+
+    def open_window() -> Window:
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        opened.append(Window(page, live_server.url))
+        opened[-1].watch()
+        return opened[-1]
+
+    yield open_window
+    for one in opened:
+        one.page.context.close()
+    assert [wrong for one in opened for wrong in one.wrong] == []
+
+
+@pytest.fixture
+def window(windows: Callable[[], Window]) -> Window:
+    """A fresh page on a live server, of one person."""
+    return windows()
