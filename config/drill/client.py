@@ -23,6 +23,10 @@ class DrillError(Exception):
     """The drill itself can not go on: something does not answer, or not as it promised."""
 
 
+class RefusedError(DrillError):
+    """The simulator answered, and does not do what was asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer of the API."""
@@ -98,7 +102,6 @@ class Control:
     """The simulator's control interface: faults, acts from the gateway's own side, and its books."""
 
     url: str
-    gateway: str = "nmi"
 
     def __post_init__(self) -> None:
         self._http = httpx.Client(timeout=ANSWER_SECONDS, trust_env=False)
@@ -106,13 +109,13 @@ class Control:
     def close(self) -> None:
         self._http.close()
 
-    def fault(self, fault: str, operation: str = "any", **more: object) -> None:
+    def fault(self, gateway: str, fault: str, operation: str = "any", **more: object) -> None:
         """Switch one on; `more`: times, rate, reference. Raises: DrillError if it is refused."""
-        self._ask("POST", "faults", {"gateway": self.gateway, "operation": operation, "fault": fault, **more})
+        self._ask("POST", "faults", {"gateway": gateway, "operation": operation, "fault": fault, **more})
 
-    def clear(self, fault: str = "") -> None:
-        """Switch one name off, or all."""
-        self._ask("DELETE", "faults", {"fault": fault} if fault else {})
+    def clear(self, gateway: str = "", fault: str = "") -> None:
+        """Switch one name off at one gateway, or all."""
+        self._ask("DELETE", "faults", {"gateway": gateway, "fault": fault} if gateway else {})
 
     def struck(self) -> dict[str, int]:
         """How often each fault has struck."""
@@ -122,13 +125,30 @@ class Control:
         """Every fault the simulator knows."""
         return [line["name"] for line in self._ask("GET", "faults")["faults"]]
 
-    def act(self, action: str, **more: object) -> dict[str, Any]:
+    def act(self, gateway: str, action: str, **more: object) -> dict[str, Any]:
         """Do something from the gateway's side. Raises: DrillError if the gateway refuses."""
-        return self._ask("POST", "act", {"gateway": self.gateway, "action": action, **more})
+        return self._ask("POST", "act", {"gateway": gateway, "action": action, **more})
 
-    def books(self) -> dict[str, Any]:
+    def may_act(self, gateway: str, action: str, **more: object) -> bool:
+        """The same, where trouble may have left nothing to act on; whether it was done."""
+        try:
+            self.act(gateway, action, **more)
+        except RefusedError:
+            return False
+        return True
+
+    def pass_time(self, seconds: float) -> None:
+        """Advance the clock that all simulated gateways share."""
+        self.act("nmi", "advance_clock", seconds=seconds)
+
+    def books(self, gateway: str) -> dict[str, Any]:
         """What truly happened."""
-        return self._ask("GET", f"books/{self.gateway}")
+        return self._ask("GET", f"books/{gateway}")
+
+    def webhooks(self, gateway: str) -> list[dict[str, Any]]:
+        """Every delivery, with its exact body."""
+        found: list[dict[str, Any]] = self._ask("GET", f"webhooks/{gateway}")["webhooks"]
+        return found
 
     def webhooks_waiting(self) -> int:
         """How many webhooks are still to come; a late processing that will send more is not among them."""
@@ -142,6 +162,6 @@ class Control:
         except httpx.TransportError as trouble:
             raise DrillError(f"The simulator at {self.url} does not answer: {type(trouble).__name__}.") from trouble
         if got.status_code >= 400:
-            raise DrillError(f"The simulator refused {method} {path}: {got.text.strip()[:300]}")
+            raise RefusedError(f"The simulator refused {method} {path}: {got.text.strip()[:300]}")
         answer: dict[str, Any] = got.json()
         return answer

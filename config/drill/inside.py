@@ -1,31 +1,37 @@
 """What has to be done with the system's own services? Fast clocks before a drill; afterwards weeks that pass in seconds.
 
-`python -m config.drill.inside prepare | settle SIMULATOR_URL` with the system's environment. It prints one line of JSON.
+`python -m config.drill.inside prepare GATEWAYS | orders | settle SIMULATOR_URL GATEWAYS DAYS` with the system's
+environment; `orders` reads its work from standard input. It prints one line of JSON.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config.drill.client import Control
 
-ACCOUNT = "nmi"
 FAST = {"planned_seconds": 5, "send_window_seconds": 4, "call_seconds": 6, "look_up_first_seconds": 2}
 # Proof of absence needs a quarter of an hour, an orphan an hour, a waiting refund its batch, a hold's warning six days.
-MINUTES = (*[5] * 14, *[20] * 6, "batch", *[60] * 5, "batch", *[60] * 3, *[720] * 12)
+MINUTES = (*[5] * 14, *[20] * 6, "batch", *[60] * 5, "batch", *[60] * 3)
+HALF_DAY, TAIL = 720, (*[5] * 8, *[60] * 2)  # after the last day, what that day began comes to its end
+ORDINARY_DAYS = 6.4
 _WEBHOOK_SECONDS = 8.0
 _MOMENT_SECONDS = 0.1  # for what became due at the gateway to happen there and to send its webhook
+_AGREES = "finance"
+_SETTLES = {"nmi": "batch_settle", "stripe": "settle"}
 
 
 @dataclass
 class Shifted:
-    """The present, moved by hand; the gateway's clock is moved along."""
+    """The present, moved by hand; the gateways' clock is moved along."""
 
     control: Control
     offset: timedelta = field(default_factory=timedelta)
@@ -34,25 +40,86 @@ class Shifted:
         return datetime.now(UTC) + self.offset
 
     def pass_(self, **time_: float) -> None:
-        """Let so much time pass here and at the gateway."""
+        """Let so much time pass here and at the gateways."""
         step = timedelta(**time_)
         self.offset += step
-        self.control.act("advance_clock", seconds=step.total_seconds())
+        self.control.pass_time(step.total_seconds())
 
 
-def prepare() -> dict[str, Any]:
-    """Clocks with which a drill ends in minutes; the proof of absence keeps its own. The drill is about one gateway."""
-    from payments.services.accounts import edit_gateway_account, enabled_accounts
+def prepare(gateways: Sequence[str]) -> dict[str, Any]:
+    """Clocks with which a drill ends in minutes; the proof of absence keeps its own. Routing asks in the order given."""
+    from payments.models import GatewayAccount
+    from payments.services.accounts import edit_gateway_account
     from payments.services.actors import SYSTEM
 
-    for other in enabled_accounts():
-        if other.slug != ACCOUNT:
-            edit_gateway_account(other.slug, {"enabled": False}, version=other.version, actor=SYSTEM)
-    account = edit_gateway_account(ACCOUNT, FAST, version=0, actor=SYSTEM)
-    return {"account": account.slug}
+    for account in GatewayAccount.objects.all():
+        changes = FAST if account.slug in gateways else {"enabled": False}
+        edit_gateway_account(account.slug, changes, version=account.version, actor=SYSTEM)
+    return {"accounts": list(gateways), "routes": _order_routes(gateways)}
 
 
-def settle(simulator_url: str) -> dict[str, Any]:
+def _order_routes(gateways: Sequence[str]) -> list[str]:
+    """The system asks for the order and a person of the demo agrees, as the desk wants it. Nothing, if it is so already."""
+    from django.contrib.auth.models import User
+
+    from payments.models import Route
+    from payments.services.actors import SYSTEM, Actor
+    from payments.services.approvals import approve
+    from payments.services.routes import ask_order
+
+    routes = list(Route.objects.select_related("gateway_account").order_by("priority", "pk"))
+    asked = [route.gateway_account.slug for route in routes if route.gateway_account.slug in gateways]
+    if asked != list(gateways):
+        wanted = {
+            r.pk: 1 + gateways.index(r.gateway_account.slug) for r in routes if r.gateway_account.slug in gateways
+        }
+        because = "the order of this drill"
+        approval = ask_order(wanted, reason=because, actor=SYSTEM, now=datetime.now(UTC))
+        person = Actor.for_user(User.objects.get(username=_AGREES))
+        approve(approval.public_id, digest=approval.digest, note=because, actor=person, clock=lambda: datetime.now(UTC))
+    return list(Route.objects.order_by("priority", "pk").values_list("gateway_account__slug", flat=True))
+
+
+def orders(work: dict[str, Any]) -> dict[str, Any]:
+    """Upload the spreadsheet and start it; charge what the merchant charges while no payer is there."""
+    from payments.services.actors import SYSTEM
+    from payments.services.batches.starting import start_batch
+    from payments.services.batches.upload import upload_batch
+    from payments.services.intake import MethodRequest, PayerRequest, PaymentRequest, create_payment
+
+    told: dict[str, Any] = {"rows": len(work["rows"]), "charges": len(work["charges"])}
+    if work["rows"]:
+        file = _spreadsheet(work["rows"], work["gateways"])
+        batch = upload_batch(f"drill-{work['seed']}.csv", file, actor=SYSTEM, now=datetime.now(UTC))
+        start_batch(batch.public_id, version=batch.version, reason="a drill", actor=SYSTEM, now=datetime.now(UTC))
+        told["upload"] = batch.public_id
+    for charge in work["charges"]:
+        method = charge["method"]
+        request = PaymentRequest(
+            amount_minor=charge["amount_minor"],
+            currency="USD",
+            reference=charge["reference"],
+            method=MethodRequest("card", token=method.get("token", ""), credentials=method.get("credentials", {})),
+            payer=PayerRequest(email=charge["email"]),
+            gateway=charge["gateway"],
+            expires_in_seconds=charge["seconds"],
+            initiated_by="merchant",
+            request_id=charge["reference"],
+        )
+        create_payment(request, actor=SYSTEM, now=datetime.now(UTC))
+    return told
+
+
+def _spreadsheet(rows: Sequence[dict[str, str]], gateways: Sequence[str]) -> io.BytesIO:
+    text = io.StringIO()
+    headings = ["reference", "amount", "currency", "payer_email", "gateway", "token", *gateways]
+    writer = csv.DictWriter(text, headings, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return io.BytesIO(text.getvalue().encode())
+
+
+def settle(simulator_url: str, gateways: Sequence[str], days: float) -> dict[str, Any]:
     """Let time pass step by step: webhooks arrive, the inbox is drained, the sweep does what is due. Ends with a back-fill."""
     from payments.services.actors import SYSTEM
     from payments.services.inbox import back_fill
@@ -61,25 +128,41 @@ def settle(simulator_url: str) -> dict[str, Any]:
     clock = Shifted(control)
     began = clock()
     failed: dict[str, str] = {}
-    for step in _steps(control):
+    for step in _steps(control, gateways, clock, days):
         clock.pass_(minutes=step)
         failed |= _work(clock)
-    filled = back_fill(ACCOUNT, began - timedelta(hours=2), clock(), clock, actor=SYSTEM)
+    filled = 0
+    for slug in _listing(gateways):
+        filled += back_fill(slug, began - timedelta(hours=2), clock(), clock, actor=SYSTEM).changed
     failed |= _work(clock)
     return {
         "now": clock().isoformat(),
         "simulated_days": round(clock.offset.total_seconds() / 86_400, 2),
         "failed": failed,
-        "back_filled": filled.changed,
+        "back_filled": filled,
     }
 
 
-def _steps(control: Control) -> Iterator[float]:
+def _listing(gateways: Sequence[str]) -> list[str]:
+    """Those that can list what changed in a window."""
+    from payments.models import GatewayAccount
+    from payments.services.accounts import describe
+
+    accounts = GatewayAccount.objects.filter(slug__in=gateways).order_by("priority")
+    return [account.slug for account in accounts if describe(account).lists_window]
+
+
+def _steps(control: Control, gateways: Sequence[str], clock: Shifted, days: float) -> Iterator[float]:
     for step in MINUTES:
         if isinstance(step, int):
             yield float(step)
         else:
-            control.act("batch_settle")
+            for gateway in gateways:
+                if gateway in _SETTLES:
+                    control.may_act(gateway, _SETTLES[gateway])
+    while clock.offset < timedelta(days=days):
+        yield HALF_DAY
+    yield from map(float, TAIL)
 
 
 def _work(clock: Shifted) -> dict[str, str]:
@@ -100,8 +183,13 @@ def main() -> None:
     import django
 
     django.setup()
-    done = settle(sys.argv[2]) if sys.argv[1] == "settle" else prepare()
-    sys.stdout.write(json.dumps(done) + "\n")
+    what, *rest = sys.argv[1:]
+    doing: dict[str, Callable[[], dict[str, Any]]] = {
+        "prepare": lambda: prepare(rest[0].split(",")),
+        "orders": lambda: orders(json.load(sys.stdin)),
+        "settle": lambda: settle(rest[0], rest[1].split(","), float(rest[2])),
+    }
+    sys.stdout.write(json.dumps(doing[what]()) + "\n")
 
 
 if __name__ == "__main__":

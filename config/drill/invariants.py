@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 from config.drill.evidence import Evidence, Row
 
@@ -15,6 +17,17 @@ _UNPAID = {"failed", "expired", "cancelled"}
 _OPEN_OPERATION = {"planned", "sent", "unknown"}
 _OPEN_REFUND = {"requested", "approved", "waiting", "sent", "unknown"}
 _UNCONCLUDED = {"stored", "poisoned"}
+_NEVER = {"hard_decline", "fraud"}
+_OTHER_REFUSALS = {
+    "decline",
+    "duplicate",
+    "communication_error",
+    "test_mode",
+}  # troubles that put another class in its place
+_NOT_THE_NETWORKS = {
+    "gateway_unavailable", "gateway_error", "configuration_error", "invalid_request", "duplicate",
+}  # fmt: skip
+_MONTH = timedelta(days=30)
 
 # What was looked at, and what is wrong with it; an empty text: nothing.
 Judged = Iterator[tuple[str, str]]
@@ -33,7 +46,8 @@ class Invariant:
 
 def judge(evidence: Evidence) -> list[Invariant]:
     """Every rule, in the order in which a reader wants them."""
-    return [_verdict(name, rule, rule(evidence)) for name, rule in RULES.items()]
+    rules = RULES | (WHEN_SETTLED if evidence.settled else {})
+    return [_verdict(name, rule, rule(evidence)) for name, rule in rules.items()]
 
 
 def _verdict(name: str, rule: Callable[[Evidence], Judged], judged: Judged) -> Invariant:
@@ -47,18 +61,39 @@ def _verdict(name: str, rule: Callable[[Evidence], Judged], judged: Judged) -> I
 
 
 def charged_once_per_reference(e: Evidence) -> Judged:
-    """The gateway captured at most once by our calls for each order reference."""
-    orders = {t["transaction_id"]: t["description"] for t in e.their_transactions}
-    charged = Counter(orders[m["gateway_id"]] for m in _charges(e))
+    """All gateways together captured at most once by our calls for each order, or a case holds what came beside."""
+    charged = Counter(_order_of(e))
     for payment in e.payments:
-        times = charged[payment["reference"]]
-        yield payment["reference"], f"charged {times} times" if times > 1 else ""
+        times, held = charged[payment["reference"]], _held_beside(e, payment)
+        yield payment["reference"], f"charged {times} times, {held} of them held by cases" if times > 1 + held else ""
 
 
 def charged_once_per_payer(e: Evidence) -> Judged:
-    """The gateway captured at most once by our calls from each payer (every payer of a drill buys once)."""
-    for payer, times in sorted(Counter(m["payer_email"] for m in _charges(e)).items()):
-        yield payer, f"charged {times} times" if times > 1 else ""
+    """The same by each payer's address (every payer of a drill buys once)."""
+    payments = {payment["reference"]: payment for payment in e.payments}
+    bought = {plan.payer: payments[plan.reference] for plan in e.plans if plan.reference in payments}
+    for payer, times in sorted(Counter(m["payer_email"] for m in _charges(e) if m["payer_email"]).items()):
+        held = _held_beside(e, bought[payer]) if payer in bought else 0
+        yield payer, f"charged {times} times, {held} of them held by cases" if times > 1 + held else ""
+
+
+def _order_of(e: Evidence) -> Iterator[str]:
+    """The merchant's order of each charge: as the gateway was told it, else by its payer."""
+    orders = {t["transaction_id"]: t.get("description", "") for t in e.their_transactions}
+    bought = {plan.payer: plan.reference for plan in e.plans}
+    for m in _charges(e):
+        yield orders.get(m["gateway_id"]) or bought.get(m["payer_email"], m["reference"])
+
+
+def _held_beside(e: Evidence, payment: Row) -> int:
+    """Charges of the payment that stand on 2040 until somebody has decided what they are for."""
+    return sum(
+        r["payment_id"] == payment["id"]
+        and r["kind"] == "second_capture"
+        and r["held_on"] == "2040"
+        and r["held_minor"] > 0
+        for r in e.reviews
+    )
 
 
 def _charges(e: Evidence) -> Iterator[Row]:
@@ -82,12 +117,14 @@ def refunded_once(e: Evidence) -> Judged:
     for operation in e.operations:
         if operation["refund_id"] is not None:
             tried[operation["refund_id"]].append(operation["reference"])
+    returned = {m["gateway_id"] for m in e.their_movements if m["kind"] == "refund_return"}
     back = [m for m in e.their_movements if m["kind"] in ("refund", "void")]
     for refund in e.refunds:
         if refund["origin"] == "external":
             continue
         moved = [m for m in back if m["operation_reference"] and m["operation_reference"] in tried[refund["id"]]]
-        trouble = f"went back {len(moved)} times" if len(moved) > 1 else ""
+        stayed = [m for m in moved if m["gateway_id"] not in returned]
+        trouble = f"went back {len(stayed)} times" if len(stayed) > 1 else ""
         if not moved and refund["state"] == "succeeded" and not _voided(e, refund):
             trouble = "succeeded, and nothing went back"
         yield refund["public_id"], trouble
@@ -116,11 +153,87 @@ def _net_captured(e: Evidence) -> dict[str, Counter[str]]:
     for m in e.their_movements:
         if m["kind"] == "capture":
             net[m["gateway_id"]][m["currency"]] += m["amount_minor"]
-        elif m["kind"] == "refund":
-            net[m["original_gateway_id"] or m["gateway_id"]][m["currency"]] -= m["amount_minor"]
+        elif m["kind"] in ("refund", "refund_return"):
+            sign = 1 if m["kind"] == "refund_return" else -1
+            net[m["original_gateway_id"] or m["gateway_id"]][m["currency"]] += sign * m["amount_minor"]
         elif m["releases"] == "capture":
             net[m["gateway_id"]][m["currency"]] -= m["amount_minor"]
     return net
+
+
+# --- declines and the next gateway ------------------------------------------------------------------------------------
+
+
+def declines_end_in_their_class(e: Evidence) -> Judged:
+    """A card that declines everywhere is declined in its own class wherever it was asked, and pays nothing."""
+    payments = {payment["reference"]: payment for payment in e.payments}
+    for plan in e.plans:
+        payment = payments.get(plan.reference)
+        if not plan.declined_as or payment is None or (plan.trouble and plan.trouble.name in _OTHER_REFUSALS):
+            continue
+        told = {a["failure_class"] for a in _attempts_of(e, payment) if a["state"] == "declined"}
+        wrong = sorted(told - {plan.declined_as})
+        paid = payment["state"] in _PAID or payment["state"] == "authorised"
+        trouble = f"{plan.declined_as} came as {', '.join(wrong)}" if wrong else ""
+        yield payment["public_id"], f"{plan.declined_as}, and {payment['state']}" if paid else trouble
+
+
+def no_call_after_never(e: Evidence) -> Judged:
+    """Once a card was refused for good, no call of ours asked it for that payment again."""
+    over = {row["operation_id"]: row["at"] for row in e.ruled_out}
+    refused: dict[int, Any] = {}
+    for o in _collecting(e):
+        if o["failure_class"] in _NEVER and o["certainty"] == "refused" and o["id"] in over:
+            refused[o["payment_id"]] = min(refused.get(o["payment_id"], over[o["id"]]), over[o["id"]])
+    names = {payment["id"]: payment["public_id"] for payment in e.payments}
+    for payment_id, at in sorted(refused.items()):
+        late = [o["public_id"] for o in _collecting(e) if o["payment_id"] == payment_id and (o["sent_at"] or at) > at]
+        yield names[payment_id], f"asked again by {late[0]}" if late else ""
+
+
+def ceilings_are_kept(e: Evidence) -> Judged:
+    """No card was asked again once it had been declined as often as its network allows."""
+    declined = defaultdict(list)
+    for o in _collecting(e):
+        if (
+            o["state"] == "declined"
+            and o["fingerprint"]
+            and o["ended_at"]
+            and o["failure_class"] not in _NOT_THE_NETWORKS
+        ):
+            declined[o["fingerprint"]].append(o["ended_at"])
+    for o in _collecting(e):
+        if not o["fingerprint"] or o["sent_at"] is None:
+            continue
+        known = [at for at in declined[o["fingerprint"]] if o["planned_at"] - _MONTH < at < o["planned_at"]]
+        if o["brand"] in ("mastercard", "mc"):
+            known, most = [at for at in known if at.date() == o["planned_at"].date()], 10
+        else:
+            most = 15
+        yield o["public_id"], f"sent after {len(known)} declines of its card" if len(known) >= most else ""
+
+
+def the_next_try_waits_for_certainty(e: Evidence) -> Judged:
+    """Another attempt began only once the one before it was known to have taken nothing."""
+    over = {row["operation_id"]: row["at"] for row in e.ruled_out}
+    calls = {o["attempt_id"]: o for o in _collecting(e)}
+    by_number = {(a["payment_id"], a["number"]): a for a in e.attempts}
+    names = {payment["id"]: payment["public_id"] for payment in e.payments}
+    for (payment_id, number), attempt in sorted(by_number.items()):
+        before = by_number.get((payment_id, number - 1))
+        if before is None:
+            continue
+        call = calls.get(before["id"])
+        at = over.get(call["id"]) if call else None
+        if call is None or (at is None and call["certainty"] in ("not_sent", "refused")):
+            yield names[payment_id], ""
+        else:
+            late = at is None or at > attempt["created_at"]
+            yield names[payment_id], f"attempt {number} began while {call['public_id']} was open" if late else ""
+
+
+def _collecting(e: Evidence) -> Iterator[Row]:
+    return (o for o in e.operations if o["kind"] in ("sale", "authorise"))
 
 
 # --- nothing forgotten ------------------------------------------------------------------------------------------------
@@ -182,6 +295,38 @@ def every_row_has_a_next_step(e: Evidence) -> Judged:
             yield refund["public_id"], "" if carried or refund["payment_id"] in asked else _unclocked(refund, e)
 
 
+def every_order_is_accounted_for(e: Evidence) -> Judged:
+    """Every row of a spreadsheet, and every charge of the merchant's own, became one payment or says why it did not."""
+    made = Counter(payment["reference"] for payment in e.payments)
+    rows = {row["reference"]: row for row in e.rows}
+    for plan in e.plans:
+        if plan.door == "merchant":
+            yield plan.reference, "" if made[plan.reference] == 1 else f"{made[plan.reference]} payments"
+        elif plan.door == "upload":
+            row = rows.get(plan.reference)
+            refused = row is not None and row["state"] in ("bad", "failed") and bool(row["problems"])
+            same = row is not None and row["state"] == "made" and row["payment_id"] and made[plan.reference] == 1
+            ended = row is not None and row["upload"] == "finished"
+            yield plan.reference, "" if (same or refused) and ended else _row_words(row, made[plan.reference])
+
+
+def _row_words(row: Row | None, made: int) -> str:
+    if row is None:
+        return "no row of an upload"
+    return f"line {row['number']} is {row['state']}, its upload {row['upload']}, {made} payments"
+
+
+def only_ends_and_cases_are_left(e: Evidence) -> Judged:
+    """After all that time everything has ended, or a person is asked."""
+    asked = {review["payment_id"] for review in e.reviews}
+    open_ = [(p["public_id"], p["id"], p["state"], p["state"] not in _FINAL) for p in e.payments]
+    open_ += [(o["public_id"], o["payment_id"], o["state"], o["state"] in _OPEN_OPERATION) for o in e.operations]
+    open_ += [(r["public_id"], r["payment_id"], r["state"], r["state"] in _OPEN_REFUND) for r in e.refunds]
+    open_ += [(f"retry of {r['payment_id']}", r["payment_id"], r["state"], r["state"] == "waiting") for r in e.retries]
+    for name, payment_id, state, is_open in open_:
+        yield name, f"still {state}, and no case is open" if is_open and payment_id not in asked else ""
+
+
 def _unclocked(row: Row, e: Evidence) -> str:
     if not row["waits_for"] or row["next_check_at"] is None:
         return f"{row['state']}, and nothing will look at it again"
@@ -211,11 +356,14 @@ def every_movement_of_ours_is_there(e: Evidence) -> Judged:
 def _both_sums(e: Evidence) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
     """By transaction, kind and currency: a restated movement is the sum of its revisions.
 
-    A void that ends a hold moves no money, it releases what was held, whatever it names: that one is counted.
+    A void that ends a hold moves no money, it releases what was held, whatever it names: that one is counted. What a
+    gateway keeps of a charge is no movement of ours but a part of one.
     """
     voids = [m for m in e.their_movements if m["kind"] == "void"]
     releases = {m["gateway_id"] for m in voids} - {m["gateway_id"] for m in voids if m["releases"] != "authorisation"}
-    return _sums(e.movements, releases), _sums(e.their_movements, releases)
+    charges = {t["transaction_id"] for t in e.their_transactions}
+    theirs = [m for m in e.their_movements if m["kind"] != "fee" or m["gateway_id"] not in charges]
+    return _sums(e.movements, releases), _sums(theirs, releases)
 
 
 def _sums(movements: Iterable[Row], releases: set[str]) -> Counter[tuple[str, ...]]:
@@ -226,6 +374,18 @@ def _sums(movements: Iterable[Row], releases: set[str]) -> Counter[tuple[str, ..
         else:
             sums[m["gateway_id"], m["kind"], m["currency"]] += m["amount_minor"]
     return sums
+
+
+def fees_are_the_gateways(e: Evidence) -> Judged:
+    """What we say a gateway kept of a charge is what it kept."""
+    kept: Counter[str] = Counter()
+    for m in e.their_movements:
+        if m["kind"] == "fee":
+            kept[m["gateway_id"]] += m["amount_minor"]
+    for m in e.movements:
+        if m["kind"] == "capture" and m["settlement_fee_minor"] is not None:
+            both = (m["settlement_fee_minor"], kept[m["gateway_id"]])
+            yield m["gateway_id"], "" if both[0] == both[1] else f"{both[0]} here, {both[1]} there"
 
 
 def one_entry_per_movement(e: Evidence) -> Judged:
@@ -300,12 +460,18 @@ RULES: dict[str, Callable[[Evidence], Judged]] = {
         one_answer_per_key,
         refunded_once,
         refunds_within_captures,
+        declines_end_in_their_class,
+        no_call_after_never,
+        ceilings_are_kept,
+        the_next_try_waits_for_certainty,
         no_hold_forgotten,
         nothing_kept_for_the_unpaid,
         the_paid_were_charged,
         every_row_has_a_next_step,
+        every_order_is_accounted_for,
         every_movement_there_is_ours,
         every_movement_of_ours_is_there,
+        fees_are_the_gateways,
         one_entry_per_movement,
         suspense_is_reviewed,
         the_ledger_verifies,
@@ -313,4 +479,7 @@ RULES: dict[str, Callable[[Evidence], Judged]] = {
         every_webhook_stored_once,
         nothing_raised,
     )
+}
+WHEN_SETTLED: dict[str, Callable[[Evidence], Judged]] = {
+    only_ends_and_cases_are_left.__name__: only_ends_and_cases_are_left
 }

@@ -16,11 +16,19 @@ class Report:
 
     payments: int
     seed: int
+    gateways: Sequence[str]
+    decline_rate: float | None
+    outage: str | None
+    settled: bool
     faults: Sequence[str]
     seconds: float
     simulated_days: float
     states: Mapping[str, int]
     cases: Mapping[str, int]
+    attempts: Mapping[str, int]
+    declines: Mapping[str, int]
+    failovers: int
+    retries: Mapping[str, int]
     done: Mapping[str, int]
     struck: Mapping[str, int]
     statuses: Mapping[str, int]
@@ -39,10 +47,13 @@ class Report:
     def as_text(self) -> str:
         """For a terminal."""
         lines = [
-            f"{self.payments} payments, seed {self.seed}, {self.seconds:.0f} s"
+            f"{self.payments} payments at {', '.join(self.gateways)}, seed {self.seed}, {self.seconds:.0f} s"
             f" and {self.simulated_days:g} simulated days; faults: {', '.join(self.faults) or 'none'}",
             f"  payments  {_counts(self.states)}",
             f"  cases     {_counts(self.cases)}",
+            f"  attempts  {_counts(self.attempts)}; {self.failovers} of them at another gateway",
+            f"  declines  {_counts(self.declines)}",
+            f"  retries   {_counts(self.retries)}",
             f"  done      {_counts(self.done)}",
             f"  struck    {_counts(self.struck)}",
             *(f"  {count} × {note}" if count > 1 else f"  {note}" for note, count in self.notes.items()),

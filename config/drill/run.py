@@ -3,73 +3,109 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import psycopg
 
 from config.drill.client import Control, DrillError, Merchant
 from config.drill.drive import Drive
-from config.drill.evidence import gather
-from config.drill.faults import TROUBLES, plan, windows
+from config.drill.evidence import Evidence, gather
+from config.drill.faults import TROUBLES, Trouble, windows
+from config.drill.inside import ORDINARY_DAYS
 from config.drill.invariants import judge
+from config.drill.late import LateActs
+from config.drill.plan import Planned, plan
 from config.drill.report import Report, tally
 from config.drill.system import System
+from config.drill.wishes import Wish
 
 QUIET_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What was asked for. `rate` in payments a second."""
-
-    payments: int
-    seed: int
-    faults: frozenset[str]
-    rate: float
+SETTLE_DAYS = 10.0
 
 
 def drill(wish: Wish, system: System, report: Callable[[str], None]) -> Report:
     """Drive, let everything come to its end, and judge. Raises: DrillError if the drill itself can not go on."""
     began = time.monotonic()
     token = system.manage("api_token", f"drill {wish.seed}", "--per-minute", "1000000")["token"]
+    planned = plan(wish)
     with _clients(system, token) as (merchant, control):
         _check_catalogue(control)
-        drive = Drive(merchant, control, wish.seed)
-        planned = plan(wish.payments, wish.seed, wish.faults)
-        drive.take_payments(planned, wish.rate, windows(wish.faults), system.kills(wish.faults, wish.payments))
+        drive = Drive(merchant, control, wish.seed, wish.gateways)
+        _feed(wish, system, drive, planned)
         report(f"{wish.payments} payments were taken in {time.monotonic() - began:.0f} s")
         _wait_until_quiet(system, control)
+        drive.find_orders(planned)
         drive.catch_up(planned)
-        report("quiet; the gateway's people act late")
-        drive.late_acts(planned)
+        report("quiet; the gateways' people act late")
+        LateActs(control, planned, wish.seed, drive.done).act(wish.gateways)
         _wait_until_quiet(system, control)
         control.clear()
         system.stop_clockwork()
         report("quiet again; now time passes")
-        settled = system.ask_inside("settle", system.simulator_url)
+        days = SETTLE_DAYS if wish.settle else ORDINARY_DAYS
+        settled = system.ask_inside("settle", system.simulator_url, ",".join(wish.gateways), str(days))
         report(f"{settled['simulated_days']} days have passed; judging")
         now = datetime.fromisoformat(settled["now"])
-        evidence = gather(system.database_url, merchant, control, now=now, ids=sorted(drive.ids.values()))
-        evidence.sweep_failures = settled["failed"]
+        evidence = gather(
+            system.database_url, merchant, control, gateways=wish.gateways, planned=planned, now=now,
+            ids=sorted(drive.ids.values()),
+        )  # fmt: skip
+        evidence.settled, evidence.sweep_failures = wish.settle, settled["failed"]
         found = system.manage("verify_ledger", may_fail=True)["findings"]
         evidence.ledger_findings = [str(finding) for finding in found]
-        return Report(
-            payments=wish.payments,
-            seed=wish.seed,
-            faults=sorted(wish.faults),
-            seconds=round(time.monotonic() - began, 1),
-            simulated_days=settled["simulated_days"],
-            states=tally([row["state"] for row in evidence.payments]),
-            cases=tally([row["kind"] for row in evidence.reviews]),
-            done=dict(sorted(drive.done.items())) | {"calls found out without their answer": len(evidence.found_out)},
-            struck=control.struck(),
-            statuses=dict(sorted(merchant.statuses.items())),
-            notes=tally(system.notes),
-            invariants=judge(evidence),
+        return _told(wish, evidence, drive, system, settled["simulated_days"], time.monotonic() - began)
+
+
+def _feed(wish: Wish, system: System, drive: Drive, planned: Sequence[Planned]) -> None:
+    """The merchant's requests, and beside them the spreadsheet and the charges without a payer."""
+    orders = json.dumps(drive.orders_inside(planned))
+    with ThreadPoolExecutor(1) as inside:
+        inner = inside.submit(lambda: system.ask_inside("orders", told=orders))
+        drive.take_payments(
+            planned,
+            wish.rate,
+            _windows(wish),
+            system.kills(wish.faults, wish.payments),
+            wish.outage,
         )
+        inner.result()
+
+
+def _windows(wish: Wish) -> list[tuple[str, Trouble]]:
+    """A gateway that is away for long has no short outage beside it, which would end the long one."""
+    away = wish.outage.gateway if wish.outage else ""
+    chosen = windows(wish.faults, wish.gateways, wish.payments)
+    return [(gateway, trouble) for gateway, trouble in chosen if (gateway, trouble.name) != (away, "outage")]
+
+
+def _told(wish: Wish, evidence: Evidence, drive: Drive, system: System, days: float, seconds: float) -> Report:
+    retried = tally([row["state"] for row in evidence.retries])
+    return Report(
+        payments=wish.payments,
+        seed=wish.seed,
+        gateways=wish.gateways,
+        decline_rate=wish.decline_rate,
+        outage=str(wish.outage) if wish.outage else None,
+        settled=wish.settle,
+        faults=sorted(wish.faults),
+        seconds=round(seconds, 1),
+        simulated_days=days,
+        states=tally([row["state"] for row in evidence.payments]),
+        cases=tally([row["kind"] for row in evidence.reviews]),
+        attempts=tally([f"{row['gateway']} {row['state']}" for row in evidence.attempts]),
+        declines=tally([row["failure_class"] for row in evidence.attempts if row["state"] == "declined"]),
+        failovers=sum(row["number"] > 1 for row in evidence.attempts) - retried.get("done", 0),
+        retries=retried,
+        done=dict(sorted(drive.done.items())) | {"calls found out without their answer": len(evidence.found_out)},
+        struck=drive.control.struck(),
+        statuses=dict(sorted(drive.merchant.statuses.items())),
+        notes=tally(system.notes),
+        invariants=judge(evidence),
+    )
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,20 +78,21 @@ class System:
             if child is not None:
                 child.stop()
 
-    def ask_inside(self, *arguments: str, seconds: float = 300) -> dict[str, Any]:
-        """Run `python -m config.drill.inside` beside the system. Raises: DrillError with its last words."""
-        return self._json([sys.executable, "-m", "config.drill.inside", *arguments], seconds)
+    def ask_inside(self, *arguments: str, told: str = "", seconds: float = 900) -> dict[str, Any]:
+        """Run `python -m config.drill.inside` beside the system; `told` is its input. Raises: DrillError with its last words."""
+        return self._json([sys.executable, "-m", "config.drill.inside", *arguments], seconds, told=told)
 
     def manage(self, *arguments: str, may_fail: bool = False) -> dict[str, Any]:
         """One management command with --json. Raises: DrillError with its last words unless it `may_fail`."""
         command = [sys.executable, str(BASE_DIR / "manage.py"), *arguments, "--json"]
         return self._json(command, 120, may_fail=may_fail)
 
-    def _json(self, command: list[str], seconds: float, *, may_fail: bool = False) -> dict[str, Any]:
+    def _json(self, command: list[str], seconds: float, *, told: str = "", may_fail: bool = False) -> dict[str, Any]:
         try:
             ran = subprocess.run(  # noqa: S603 - our own command line
-                command, env=self.env, cwd=BASE_DIR, capture_output=True, text=True, check=False, timeout=seconds
-            )
+                command, env=self.env, cwd=BASE_DIR, input=told, capture_output=True, text=True, check=False,
+                timeout=seconds,
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise DrillError(f"{' '.join(command[1:])} took more than {seconds:.0f} s.") from None
         if ran.returncode and not may_fail:
@@ -117,7 +118,7 @@ def attached(url: str, simulator_url: str) -> System:
 
 
 @contextlib.contextmanager
-def own(report: Callable[[str], None], *, seed: int) -> Iterator[System]:
+def own(report: Callable[[str], None], *, seed: int, gateways: Sequence[str]) -> Iterator[System]:
     """Bring a whole system up in a temporary folder, and take all of it away afterwards.
 
     Raises: CannotStartError, EmbeddedError in one sentence; DrillError if a signal ended it.
@@ -127,7 +128,7 @@ def own(report: Callable[[str], None], *, seed: int) -> Iterator[System]:
     supervisor = Supervisor(report=lambda name, seconds: report(f"{name} ready after {seconds:.1f} s"))
     try:
         with supervisor.session():
-            yield _start(folder, supervisor, seed)
+            yield _start(folder, supervisor, seed, gateways)
             stopped = False
     finally:
         wipe([folder])
@@ -135,7 +136,7 @@ def own(report: Callable[[str], None], *, seed: int) -> Iterator[System]:
         raise DrillError("The drill was stopped before its verdict.")
 
 
-def _start(folder: Path, supervisor: Supervisor, seed: int) -> System:
+def _start(folder: Path, supervisor: Supervisor, seed: int, gateways: Sequence[str]) -> System:
     (folder / "logs").mkdir()
     (folder / "run").mkdir()
     postgres = Postgres(folder / "postgres", log=folder / "logs" / "postgres.log")
@@ -151,7 +152,7 @@ def _start(folder: Path, supervisor: Supervisor, seed: int) -> System:
         cwd=BASE_DIR,
         log=folder / "logs" / "prepare.log",
     )
-    system.ask_inside("prepare")
+    system.ask_inside("prepare", ",".join(gateways))
     children = _children(folder, system, port, simulator_port, seed)
     system.worker, system.beat = children["worker"], children["beat"]
     supervisor.start(children)

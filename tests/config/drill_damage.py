@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config.drill.evidence import Evidence
+from config.drill.plan import Planned
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -24,12 +25,36 @@ def payment(number: int, state: str, **fields: Any) -> dict[str, Any]:
 
 
 def attempt(number: int, gateway_id: str) -> dict[str, Any]:
-    return {"payment_id": number, "reference": f"cf-{number}", "state": "captured", "gateway_id": gateway_id}
+    row = {"id": number * 10, "payment_id": number, "number": 1, "reference": f"cf-{number}", "state": "captured"}
+    return {**row, "gateway_id": gateway_id, "failure_class": "", "created_at": NOW - timedelta(hours=2)}
+
+
+def declined_attempt(number: int, attempt: int, failure_class: str) -> dict[str, Any]:
+    row = {"id": number * 10 + attempt, "payment_id": number, "number": attempt, "reference": f"cf-{number}-{attempt}"}
+    began = NOW - timedelta(hours=2) + timedelta(minutes=attempt)
+    return {**row, "gateway_id": "", "state": "declined", "failure_class": failure_class, "created_at": began}
+
+
+def declined_call(number: int, attempt: int, failure_class: str) -> dict[str, Any]:
+    """Sent at the attempt's minute, refused half a minute later."""
+    began = NOW - timedelta(hours=2) + timedelta(minutes=attempt)
+    row = {"id": number * 10 + attempt, "public_id": f"op_{number}{attempt}", "payment_id": number, "kind": "sale"}
+    row |= {"attempt_id": number * 10 + attempt, "refund_id": None, "reference": f"cf-{number}-{attempt}"}
+    row |= {"state": "declined", "waits_for": "", "next_check_at": None, "certainty": "refused", "brand": "visa"}
+    row |= {"failure_class": failure_class, "fingerprint": f"card-{number}", "planned_at": began, "sent_at": began}
+    return {**row, "ended_at": began + timedelta(seconds=30)}
+
+
+def planned(number: int, **fields: Any) -> Planned:
+    known: dict[str, Any] = {"number": number, "reference": f"order-{number}", "payer": f"payer-{number}@example.com"}
+    known |= {"amount_minor": 1000, "token": "tok_ok", "story": "sale", "trouble": None, "operation": "", "repeats": 1}
+    return Planned(**{**known, **fields})
 
 
 def ours(number: int | None, gateway_id: str, kind: str, minor: int, **fields: Any) -> dict[str, Any]:
     row = {"gateway_id": gateway_id, "kind": kind, "occurrence": 0, "revision": 0, "amount_minor": minor}
     row |= {"currency": "USD", "payment_id": number, "counts": True, "of_captured_money": False}
+    row |= {"settlement_fee_minor": None}
     return {**row, "entry_source_key": f"movement:nmi:{gateway_id}:{kind}", **fields}
 
 
@@ -57,9 +82,12 @@ def webhook(event_id: str, state: str = "delivered", note: str = "") -> dict[str
 
 
 def sound() -> Evidence:
-    """A sale; a voided hold; a sale refunded in part; a hold with an open case; a capture after the cancel, in suspense."""
+    """A sale; a voided hold; a sale refunded in part; a hold with an open case; a capture after the cancel, in suspense.
+
+    Then a card that two gateways declined, and a row of a spreadsheet.
+    """
     movements = [
-        ours(1, "T1", "capture", 1000),
+        ours(1, "T1", "capture", 1000, settlement_fee_minor=59),
         ours(2, "T2", "authorisation", 500),
         ours(2, "T2", "void", 500),
         ours(3, "T3", "capture", 900),
@@ -78,13 +106,32 @@ def sound() -> Evidence:
             payment(4, "authorised", waits_for="operator", next_check_at=LATER),
             payment(5, "cancelled"),
             payment(6, "pending", waits_for="look_up", next_check_at=LATER),
+            payment(7, "failed"),
+            payment(8, "failed"),
         ],
-        attempts=[attempt(1, "T1"), attempt(2, "T2"), attempt(3, "T3"), attempt(4, "T5"), attempt(5, "T6")],
+        attempts=[
+            attempt(1, "T1"), attempt(2, "T2"), attempt(3, "T3"), attempt(4, "T5"), attempt(5, "T6"),
+            declined_attempt(7, 1, "soft_decline"), declined_attempt(7, 2, "soft_decline"),
+            declined_attempt(8, 1, "fraud"),
+        ],
         operations=[
             {"public_id": "op_1", "payment_id": 3, "refund_id": 31, "kind": "refund", "reference": "cf-back",
              "state": "succeeded", "waits_for": "", "next_check_at": None},
             {"public_id": "op_2", "payment_id": 6, "refund_id": None, "kind": "sale", "reference": "cf-6",
-             "state": "unknown", "waits_for": "look_up", "next_check_at": LATER},
+             "state": "unknown", "waits_for": "look_up", "next_check_at": LATER, "id": 60, "attempt_id": 60,
+             "certainty": "unknown", "failure_class": "", "fingerprint": "", "sent_at": NOW},
+            declined_call(7, 1, "soft_decline"), declined_call(7, 2, "soft_decline"), declined_call(8, 1, "fraud"),
+        ],
+        ruled_out=[
+            {"operation_id": call["id"], "at": call["ended_at"]}
+            for call in (declined_call(7, 1, ""), declined_call(7, 2, ""), declined_call(8, 1, ""))
+        ],
+        rows=[
+            {"reference": "order-3", "number": 2, "state": "made", "problems": [], "payment_id": 3, "upload": "finished"}
+        ],
+        plans=[
+            planned(1), planned(3, door="upload"), planned(7, story="declined", declined_as="soft_decline"),
+            planned(8, story="declined", declined_as="fraud"),
         ],
         refunds=[
             {"id": 31, "public_id": "rfnd_31", "payment_id": 3, "amount_minor": 300, "currency": "USD",
@@ -97,6 +144,7 @@ def sound() -> Evidence:
         events=[{"event_key": "evt-1", "state": "applied", "error": ""}],
         their_movements=[
             theirs(1, "T1", "capture", 1000),
+            theirs(1, "T1", "fee", 59),
             theirs(2, "T2", "authorisation", 500),
             theirs(2, "T2", "void", 500, releases="authorisation"),
             theirs(3, "T3", "capture", 900),
@@ -238,6 +286,33 @@ def raising_sweep(e: Evidence) -> None:
     e.sweep_failures = {"pay_1": "KeyError"}
 
 
+def other_class(e: Evidence) -> None:
+    e.attempts = [{**a, "failure_class": "expired_card"} if a["payment_id"] == 7 else a for a in e.attempts]
+
+
+def asked_after_never(e: Evidence) -> None:
+    e.attempts = [*e.attempts, declined_attempt(8, 2, "fraud")]
+    e.operations = [*e.operations, declined_call(8, 2, "fraud")]
+    e.ruled_out = [*e.ruled_out, {"operation_id": 82, "at": NOW}]
+
+
+def asked_beyond_the_ceiling(e: Evidence) -> None:
+    many = [{**declined_call(7, 1, "soft_decline"), "id": 700 + n, "attempt_id": 0} for n in range(15)]
+    e.operations = [*e.operations, *many]
+
+
+def began_too_early(e: Evidence) -> None:
+    e.ruled_out = [{**row, "at": NOW} if row["operation_id"] == 71 else row for row in e.ruled_out]
+
+
+def forgotten_row(e: Evidence) -> None:
+    e.rows = [{**row, "state": "claimed", "payment_id": None} for row in e.rows]
+
+
+def other_fee(e: Evidence) -> None:
+    e.movements = [{**m, "settlement_fee_minor": 60} if m["settlement_fee_minor"] else m for m in e.movements]
+
+
 BOTH_BOOKS = {"every_movement_there_is_ours", "every_movement_of_ours_is_there"}
 DAMAGE: list[tuple[Callable[[Evidence], None], set[str]]] = [
     (second_charge, {"charged_once_per_reference", "charged_once_per_payer"}),
@@ -266,4 +341,10 @@ DAMAGE: list[tuple[Callable[[Evidence], None], set[str]]] = [
     (stored_forgery, {"every_webhook_stored_once"}),
     (poison, {"every_webhook_stored_once"}),
     (raising_sweep, {"nothing_raised"}),
+    (other_class, {"declines_end_in_their_class"}),
+    (asked_after_never, {"no_call_after_never"}),
+    (asked_beyond_the_ceiling, {"ceilings_are_kept"}),
+    (began_too_early, {"the_next_try_waits_for_certainty"}),
+    (forgotten_row, {"every_order_is_accounted_for"}),
+    (other_fee, {"fees_are_the_gateways"}),
 ]

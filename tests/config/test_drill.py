@@ -12,10 +12,13 @@ import psutil
 import pytest
 from django.core.management import CommandError, call_command
 
-from config.drill.faults import STORIES, TROUBLES, UnknownFaultError, chosen_faults, plan, windows
-from config.drill.invariants import RULES, judge
+from config.drill.faults import TROUBLES, UnknownFaultError, chosen_faults, windows
+from config.drill.invariants import RULES, WHEN_SETTLED, judge
+from config.drill.plan import DECLINES, STORIES, plan
 from config.drill.report import Report
-from tests.config.drill_damage import DAMAGE, broken_ledger, sound, webhook
+from config.drill.wishes import GATEWAYS, Outage, UnknownWishError, Wish, chosen_gateways, chosen_outage, chosen_share
+from payments.gateways.registry import get_adapter
+from tests.config.drill_damage import DAMAGE, broken_ledger, review, second_charge, sound, webhook
 from tests.payments.factories import nmi_account
 from tests.payments.inbox.test_live import server
 from tests.payments.kills.test_doubled import celery_worker
@@ -49,40 +52,132 @@ class TestInvariants:
         assert (verdict.checked, verdict.missed) == (7, 7)
         assert verdict.examples == tuple(f"evt-{number}: stored 0 times" for number in range(10, 15))
 
+    def test_a_second_charge_that_a_case_holds_is_nobodys_double_charge(self):
+        evidence = sound()
+        second_charge(evidence)
+        evidence.reviews = [*evidence.reviews, review(1, "second_capture", "T9", "2040", 1000)]
+
+        assert [verdict.name for verdict in judge(evidence) if verdict.missed] == []
+
+    def test_once_time_has_passed_only_ends_and_cases_may_be_left(self):
+        evidence = sound()
+        evidence.settled = True
+
+        verdict = next(v for v in judge(evidence) if v.name in WHEN_SETTLED)
+        assert verdict.examples == (
+            "pay_6: still pending, and no case is open",
+            "op_2: still unknown, and no case is open",
+        )
+
+        evidence.reviews = [*evidence.reviews, review(6, "lookup_exhausted", "")]
+        assert [v.missed for v in judge(evidence) if v.name in WHEN_SETTLED] == [0]
+
+
+def wish(payments: int, seed: int, faults: str = "all", **more: Any) -> Wish:
+    return Wish(payments, seed, chosen_faults(faults), 8.0, **{"gateways": GATEWAYS, **more})
+
 
 class TestPlan:
     def test_the_same_seed_plans_the_same_drill_and_another_one_another(self):
-        names = chosen_faults("all")
+        assert plan(wish(50, 1)) == plan(wish(50, 1))
+        assert plan(wish(50, 1)) != plan(wish(50, 2))
 
-        assert plan(50, 1, names) == plan(50, 1, names)
-        assert plan(50, 1, names) != plan(50, 2, names)
+    def test_two_hundred_payments_use_every_fault_every_story_every_door_and_every_gateway(self):
+        planned = plan(wish(200, 1))
 
-    def test_two_hundred_payments_use_every_fault_and_every_story(self):
-        planned = plan(200, 1, chosen_faults("all"))
-
-        aimed = {each.trouble.name for each in planned if each.trouble} | {
-            t.name for t in windows(chosen_faults("all"))
-        }
-        assert aimed == {trouble.name for trouble in TROUBLES}
+        aimed = {each.trouble.name for each in planned if each.trouble}
+        assert aimed | {t.name for _, t in windows(chosen_faults("all"))} == {trouble.name for trouble in TROUBLES}
         assert {each.story for each in planned} == set(STORIES)
+        assert {each.door for each in planned} == {"api", "upload", "merchant"}
+        assert {each.gateway for each in planned} == set(GATEWAYS)
 
-    def test_a_fault_is_aimed_at_a_call_that_its_payment_makes(self):
-        for each in plan(300, 5, chosen_faults("all")):
+    def test_a_fault_is_aimed_at_a_call_that_its_payment_makes_at_a_gateway_that_knows_it(self):
+        for each in plan(wish(300, 5)):
+            assert each.gateway in STORIES[each.story].gateways
             if each.trouble is not None:
-                assert each.operation in STORIES[each.story][1]
+                assert each.operation in STORIES[each.story].operations
                 assert each.operation in each.trouble.operations
+                assert each.gateway in each.trouble.gateways
 
     def test_references_and_payers_are_each_payments_own(self):
-        planned = plan(100, 1, frozenset())
+        planned = plan(wish(100, 1, "none"))
 
         assert len({each.reference for each in planned}) == len({each.payer for each in planned}) == 100
         assert [each for each in planned if each.trouble] == []
+
+    def test_the_wanted_share_declines_in_six_classes(self):
+        planned = plan(wish(1000, 3, decline_rate=0.4))
+
+        declined = [each for each in planned if each.declined_as]
+        assert 360 < len(declined) < 440
+        assert {each.declined_as for each in declined} == set(DECLINES)
+        assert [each for each in plan(wish(100, 3, decline_rate=0.0)) if each.declined_as] == []
+
+    @pytest.mark.parametrize("gateway", GATEWAYS)
+    def test_a_card_declines_in_its_class_by_the_gateways_own_sheet(self, gateway: str):
+        sheet = get_adapter(gateway).codes
+        for name, cards in DECLINES.items():
+            code = cards[gateway].partition("+")[0]
+            assert (sheet.get(code) or sheet[f"refusal:{code}"]).failure_class == name
+
+    def test_one_gateway_alone_is_drilled_with_what_it_can_do(self):
+        planned = plan(wish(300, 2, gateways=("nmi",)))
+
+        assert {each.gateway for each in planned} == {"nmi"}
+        assert {each.wanted for each in planned} == {""}
+        assert not any(each.asks_payer for each in planned)
+
+    def test_a_short_drill_has_each_window_at_one_gateway_a_long_one_at_all(self):
+        names = chosen_faults("outage,lookup_down")
+
+        assert [gateway for gateway, _ in windows(names, GATEWAYS, 40)] == ["nmi", "convesiopay"]
+        assert len(windows(names, GATEWAYS, 500)) == 6
 
     def test_names_are_taken_apart_and_an_unknown_one_is_refused(self):
         assert chosen_faults("none") == frozenset()
         assert chosen_faults("timeout, kill_worker") == {"timeout", "kill_worker"}
         with pytest.raises(UnknownFaultError, match="no fault 'rain'"):
             chosen_faults("timeout,rain")
+
+
+class TestWishes:
+    def test_gateways_keep_the_order_in_which_they_are_named(self):
+        assert chosen_gateways("stripe, nmi") == ("stripe", "nmi")
+
+    @pytest.mark.parametrize(
+        ("text", "words"), [("nmi,paypal", "no gateway 'paypal'"), (",", "No gateway"), ("nmi,nmi", "named twice")]
+    )
+    def test_a_gateway_that_is_none_is_refused(self, text: str, words: str):
+        with pytest.raises(UnknownWishError, match=words):
+            chosen_gateways(text)
+
+    def test_an_outage_is_a_gateway_and_a_part_of_the_payments(self):
+        outage = chosen_outage("nmi@40%-70%", GATEWAYS)
+
+        assert outage == Outage("nmi", 40, 70)
+        assert outage.numbers(500) == (200, 350)
+        assert str(outage) == "nmi@40%-70%"
+        assert chosen_outage("", GATEWAYS) is None
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("nmi", "written like nmi@40%-70%"),
+            ("nmi@40-70", "written like"),
+            ("nmi@70%-40%", "ends after it begins"),
+            ("nmi@40%-140%", "100% at the latest"),
+            ("paypal@1%-2%", "drilled are nmi, convesiopay, stripe"),
+        ],
+    )
+    def test_an_outage_that_can_not_be_is_refused(self, text: str, words: str):
+        with pytest.raises(UnknownWishError, match=words):
+            chosen_outage(text, GATEWAYS)
+
+    def test_a_share_is_a_number_from_nought_to_one(self):
+        assert (chosen_share("0.4"), chosen_share("")) == (0.4, None)
+        for text in ("40%", "1.5", "-0.1", "nan"):
+            with pytest.raises(UnknownWishError, match="from 0 to 1"):
+                chosen_share(text)
 
 
 class TestCommand:
@@ -92,6 +187,9 @@ class TestCommand:
             ({"faults": "rain"}, "no fault 'rain'"),
             ({"payments": 0}, "above zero"),
             ({"url": "http://127.0.0.1:1"}, "go together"),
+            ({"gateways": "paypal"}, "no gateway 'paypal'"),
+            ({"decline_rate": "most"}, "share from 0 to 1"),
+            ({"gateways": "stripe", "outage": "nmi@10%-20%"}, "drilled are stripe"),
         ],
     )
     def test_a_wish_that_makes_no_sense_is_refused_before_anything_starts(self, options: dict[str, Any], words: str):
@@ -103,7 +201,8 @@ class TestCommand:
         evidence = sound()
         broken_ledger(evidence)
         told = Report(
-            payments=6, seed=1, faults=[], seconds=1.0, simulated_days=6.5, states={"settled": 2}, cases={}, done={},
+            payments=6, seed=1, gateways=["nmi"], decline_rate=None, outage=None, settled=False, attempts={}, declines={},
+            failovers=0, retries={}, faults=[], seconds=1.0, simulated_days=6.5, states={"settled": 2}, cases={}, done={},
             struck={}, statuses={}, notes={"The worker was killed.": 2}, invariants=judge(evidence),
         )  # fmt: skip
 
