@@ -38,9 +38,9 @@ SELECT header.id, leg.account, 'USD', leg.amount, 'pay_1', current_date, now()
   FROM header, (VALUES (%(debit)s::bigint, 1234::bigint), (%(credit)s, -1234)) AS leg (account, amount);
 INSERT INTO movement (public_id, gateway_account_id, gateway_id, kind, occurrence, revision, payment_id, attempt_id,
                       operation_id, amount_minor, currency, of_captured_money, counts, occurred_at, posted_at,
-                      entry_source_key, batch_id)
+                      entry_source_key, batch_id, settlement_id, settlement_currency)
 VALUES (%(key)s, %(account)s, %(key)s, 'capture', 0, 0, %(payment)s, %(attempt)s, %(operation)s, 1234, 'USD', false, true,
-        now(), now(), %(key)s, '');
+        now(), now(), %(key)s, '', '', '');
 UPDATE operation SET state = 'succeeded', certainty = 'taken', gateway_id = %(key)s, ended_at = now(), waits_for = '',
                      next_check_at = NULL WHERE id = %(operation)s;
 UPDATE attempt SET state = 'captured', gateway_id = %(key)s WHERE id = %(attempt)s;
