@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from ledger.money import Money, UnknownCurrency, minor_digits
-from payments.card_numbers import find_card_number
+from payments.card_numbers import has_card_number
 from payments.errors import CardNumberRefused, InvalidInput
 from payments.models import PaymentMethod, Schedule
 from payments.services.schedules.rows import business_day, why_not_recurring
@@ -69,7 +69,7 @@ def check_text(name: str, text: str) -> None:
         raise InvalidInput(f"A recurring charge needs a {name}.", field=name)
     if len(text.strip()) > LONGEST[name]:
         raise InvalidInput(f"The {name} has at most {LONGEST[name]} characters.", field=name)
-    if find_card_number(text):
+    if has_card_number(text):
         raise CardNumberRefused(f"The {name} looks like it holds a card number. Nothing was stored.", field=name)
 
 
