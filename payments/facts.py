@@ -46,7 +46,7 @@ class FactKind(StrEnum):
     HOLD_LAPSED = "hold_lapsed"
     REFUND_FAILED = "refund_failed"  # a refund believed to have succeeded did not, and no money is named for it
     DISPUTE = "dispute"  # where a dispute stands; its money comes as chargeback, chargeback_return and fee
-    SETTLEMENT_TOLD = "settlement_told"  # what a movement is worth in settlement money, and its fee
+    SETTLEMENT_TOLD = "settlement_told"  # what a movement is worth in settlement money, or only that it is known there
     # our own clock, services and people
     CHECKS_PASSED = "checks_passed"
     NO_ROUTE = "no_route"
@@ -166,6 +166,7 @@ class SettlementKnown(StrEnum):
 
     NO_MOVEMENT = "no_movement"  # the movement itself is not known yet
     NOTHING = "nothing"  # the movement is known, its settlement money is not
+    ASKED = "asked"  # as nothing, and the gateway has been asked since the fact
     THIS = "this"  # exactly this was told before
     OTHER = "other"  # something else was told before
 

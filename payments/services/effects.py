@@ -84,7 +84,7 @@ def carry_out(case: Case, fact: Fact, decision: Decision, *, now: datetime, acto
     done = _book(case, fact, decision, now=now, actor=actor)
     if decision.settles_movement:
         _settle(case, fact, now)
-    if fact.kind == FactKind.SETTLEMENT_TOLD:
+    if fact.kind == FactKind.SETTLEMENT_TOLD and fact.settlement is not None:
         keep_settlement(case, fact)
     _move_operation(case, fact, decision, now)
     _move_attempt(case, fact, decision, now)

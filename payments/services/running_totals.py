@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from payments.facts import Fact
+from ledger.money import Money
+from payments.facts import Fact, SettlementTold
 from payments.services.case import Case, known_money, next_occurrence, total
 from payments.states import MovementKind
 
@@ -24,10 +25,20 @@ def as_one_movement(case: Case, fact: Fact) -> Fact:
     fact = replace(fact, running_total=False, evidence={**fact.evidence, "so_far_minor": fact.money.amount_minor})
     assert fact.money is not None
     if not rows or rows[-1].currency != fact.money.currency:
-        return fact
+        return replace(fact, settlement=_worth_of(fact, fact.money, first=not rows))
     new = fact.money - total(rows, fact.money.currency)
     if new.amount_minor > 0:
-        return replace(fact, money=new, occurrence=next_occurrence(booked, fact))
+        worth = _worth_of(fact, new, first=False)
+        return replace(fact, money=new, settlement=worth, occurrence=next_occurrence(booked, fact))
     # Known, or an older word: such totals never fall, and even a look-up may be overtaken on its way to us.
     last = rows[-1].occurrence
     return replace(fact, money=known_money(booked, fact.gateway_id, kind, occurrence=last), occurrence=last)
+
+
+def _worth_of(fact: Fact, money: Money, *, first: bool) -> SettlementTold | None:
+    """The settlement money that came along, if it is this movement's: in one currency the sums are equal, in another it
+    can only be told of the first."""
+    told = fact.settlement
+    if told is None or told.money == money:
+        return told
+    return told if first and told.money.currency != money.currency else None

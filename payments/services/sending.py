@@ -21,6 +21,7 @@ from payments.services.case import Case, held_hold, hold_alive, is_voided, lock_
 from payments.services.clocks import set_operation_clock, set_payment_clock
 from payments.services.operations import thaw
 from payments.services.recording import Cause, apply_fact, record_fact
+from payments.services.settlement import apart
 from payments.services.snapshots import snapshot_of
 from payments.states import (
     COLLECTING,
@@ -246,9 +247,9 @@ def _record_outcome(ready: Ready, heard: Heard, clock: Clock) -> None:
 
 def _record(ready: Ready, heard: Heard, clock: Clock) -> None:
     cause = Cause(operation_id=ready.operation_id)
-    if heard.issued is None:
-        record_fact(heard.fact, account_id=ready.account.pk, cause=cause, now=clock())
-        return
     with transaction.atomic():
-        record_fact(heard.fact, account_id=ready.account.pk, cause=cause, now=clock())
-        methods.keep_issued(ready.operation_id, heard.issued, clock())
+        recorded = record_fact(heard.fact, account_id=ready.account.pk, cause=cause, now=clock())
+        if heard.fact.settlement is not None and not recorded.changed:  # a webhook was faster, and told the money alone
+            record_fact(apart(heard.fact), account_id=ready.account.pk, cause=Cause(), now=clock())
+        if heard.issued is not None:
+            methods.keep_issued(ready.operation_id, heard.issued, clock())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from payments.facts import Fact, FactKind, SettlementKnown, SettlementTold
-from payments.models import Movement
+from payments.models import LookUp, Movement
 from payments.services.case import Case
 from payments.states import MovementKind
 
@@ -24,14 +25,30 @@ _OUT = frozenset({MovementKind.REFUND, MovementKind.VOID, MovementKind.CHARGEBAC
 def settlement_known(case: Case, fact: Fact) -> SettlementKnown:
     """What `decide` may know: is there a movement for it, and was its settlement money told before?"""
     told = fact.settlement
-    if fact.kind != FactKind.SETTLEMENT_TOLD or told is None:
+    if fact.kind != FactKind.SETTLEMENT_TOLD:
         return SettlementKnown.NO_MOVEMENT
     movement = movement_of(case, fact)
     if movement is None:
         return SettlementKnown.NO_MOVEMENT
     if not movement.settlement_id:
-        return SettlementKnown.NOTHING
+        return SettlementKnown.ASKED if told is None and _asked_since(case, fact) else SettlementKnown.NOTHING
+    if told is None:
+        return SettlementKnown.THIS
     return SettlementKnown.THIS if _columns(movement) == _values(told)[:4] else SettlementKnown.OTHER
+
+
+def _asked_since(case: Case, fact: Fact) -> bool:
+    """Has the gateway answered about the attempt since it said that there is a worth?"""
+    answered = LookUp.objects.filter(operation__attempt=case.attempt, result=LookUp.Result.FOUND)
+    return answered.filter(asked_at__gte=fact.occurred_at).exists()
+
+
+def apart(fact: Fact) -> Fact:
+    """What a fact of money says of its worth, as a fact of its own: for a movement that was told by somebody else first."""
+    told = fact.settlement
+    same_currency = told is not None and fact.money is not None and told.money.currency == fact.money.currency
+    money = told.money if told is not None and same_currency and fact.running_total else fact.money
+    return replace(fact, kind=FactKind.SETTLEMENT_TOLD, money=money, occurrence=None, running_total=False)
 
 
 def movement_of(case: Case, fact: Fact) -> Movement | None:
@@ -40,7 +57,9 @@ def movement_of(case: Case, fact: Fact) -> Movement | None:
     One transaction may have moved both ways (a charge and its void): the sign of the settlement money tells which.
     """
     told = fact.settlement
-    assert told is not None
+    if told is None:
+        rows = case.of_transaction(fact.gateway_id, *(_OUT | _IN))
+        return next((m for m in rows if not m.settlement_id), rows[0] if rows else None)
     kinds = _OUT if told.money.amount_minor < 0 else _IN
     rows = case.of_transaction(fact.gateway_id, *kinds)
     for row in rows:

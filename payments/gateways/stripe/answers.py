@@ -102,7 +102,8 @@ def _taken(command: Command, intent: Json, telling: Telling) -> Fact:
         return replace(
             held, handle=fact.handle, reference=fact.reference, test_mode=fact.test_mode, evidence=fact.evidence
         )
-    return replace(fact, money=money_in(intent, "amount_received"), running_total=True)
+    worth = charges.worth_told(charge, telling)
+    return replace(fact, money=money_in(intent, "amount_received"), running_total=True, settlement=worth)
 
 
 def _cancelled(command: Command, intent: Json, status: str, telling: Telling) -> Fact:
@@ -123,9 +124,9 @@ def _refunded(command: Command, refund: Json, telling: Telling) -> Fact:
     facts = refunds.refund_facts(refund, telling)
     money = [fact for fact in facts if fact.kind == FactKind.REFUND]
     if len(money) == 1 and text_in(refund, "status") == "succeeded":
-        return replace(
-            money[0], original_gateway_id=money[0].original_gateway_id or command.gateway_id, occurrence=None
-        )
+        of = money[0].original_gateway_id or command.gateway_id
+        worth = charges.worth_told(refund, telling)
+        return replace(money[0], original_gateway_id=of, occurrence=None, settlement=worth)
     if facts and facts[0].kind == FactKind.DECLINED:
         return replace(facts[0], original_gateway_id=command.gateway_id)
     said = evidence.of_refund(refund)

@@ -90,10 +90,14 @@ def _of_charge(charge: Json, kind: FactKind, telling: Telling, happened: datetim
 
 
 def _settlement(charge: Json, telling: Telling) -> list[Fact]:
-    """What the charge is worth in settlement money, where its balance transaction is there to read and speaks of all of it."""
+    """What the charge is worth in settlement money, where its balance transaction is there to read and speaks of all of it.
+
+    Where only its id is told, as webhooks do, the fact says no more than that there is one.
+    """
     entry = part(charge, "balance_transaction")
     if not entry:
-        return []
+        named = id_in(charge, "balance_transaction")
+        return [named_only(_of_charge(charge, FactKind.SETTLEMENT_TOLD, telling, telling.at), named)] if named else []
     told = settlement_of(entry, telling)
     total = number_in(charge, "amount_captured")
     # One currency, and less than was captured: it is the entry of one capture of several.
@@ -101,6 +105,21 @@ def _settlement(charge: Json, telling: Telling) -> list[Fact]:
         return []
     happened = moment_in(entry, "created", absent=telling.at)
     return [replace(_of_charge(charge, FactKind.SETTLEMENT_TOLD, telling, happened), settlement=told)]
+
+
+def named_only(fact: Fact, named: str) -> Fact:
+    """That there is settlement money, not how much: whoever needs it asks."""
+    return replace(fact, money=None, occurrence=None, settlement=None, evidence={"balance_transaction": named})
+
+
+def worth_told(found: Json, telling: Telling) -> SettlementTold | None:
+    """What the entry that an answer brings along is worth; None where it brings none. A worth that can not be read makes
+    no answer unreadable: the money was moved all the same."""
+    entry = part(found, "balance_transaction")
+    try:
+        return settlement_of(entry, telling) if entry else None
+    except Unreadable:
+        return None
 
 
 def settlement_of(entry: Json, telling: Telling) -> SettlementTold:

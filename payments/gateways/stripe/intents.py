@@ -15,6 +15,8 @@ KINDS = frozenset(OperationKind)
 # Stands in a request for a customer that does not exist yet: `sdk.speak` makes one first, and no key of ours names it.
 NEW_CUSTOMER = "(new customer)"
 
+_WITH_WORTH = {"expand[0]": "latest_charge.balance_transaction"}  # the charge, and what it is worth
+
 _CANCEL_REASONS = {OperationKind.VOID: "requested_by_customer", OperationKind.CLOSE: "abandoned"}
 
 
@@ -63,9 +65,8 @@ def _collect(command: Command) -> dict[str, str]:
         "payment_method": command.credential,
         "allowed_payment_method_types[0]": "card",
         "description": command.description,
-        "expand[0]": "latest_charge",
     }
-    form |= _ours(command) | _who_is_there(command) | _kept(command)
+    form |= _WITH_WORTH | _ours(command) | _who_is_there(command) | _kept(command)
     if manual:
         form["payment_method_options[card][request_multicapture]"] = "if_available"
     return {name: value for name, value in form.items() if value}
@@ -85,14 +86,14 @@ def _kept(command: Command) -> dict[str, str]:
 
 
 def _capture(command: Command) -> dict[str, str]:
-    final = {"final_capture": "true" if command.final else "false", "expand[0]": "latest_charge"}
-    return _amount("amount_to_capture", command.money) | final
+    final = {"final_capture": "true" if command.final else "false"}
+    return _amount("amount_to_capture", command.money) | final | _WITH_WORTH
 
 
 def _refund(command: Command) -> dict[str, str]:
     """By the charge where it is known: an attempt's intent may own other charges than the one to give back."""
     of = {"charge": command.gateway_id} if command.gateway_id else {"payment_intent": command.handle}
-    return of | _amount("amount", command.money) | _ours(command)
+    return of | _amount("amount", command.money) | _ours(command) | {"expand[0]": "balance_transaction"}
 
 
 def _amount(name: str, money: Money) -> dict[str, str]:

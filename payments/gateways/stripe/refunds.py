@@ -8,7 +8,7 @@ from datetime import datetime
 from payments.facts import Fact, FactKind
 from payments.gateways.errors import Unreadable
 from payments.gateways.stripe import codes, evidence
-from payments.gateways.stripe.charges import Telling, reference_of, settlement_of
+from payments.gateways.stripe.charges import Telling, named_only, reference_of, settlement_of
 from payments.gateways.stripe.values import Json, id_in, mask, moment_in, money_in, part, text_in
 from payments.states import Certainty, OperationKind, Source
 
@@ -47,7 +47,8 @@ def _returned_at(refund: Json, telling: Telling) -> datetime:
 def _refund_settlement(refund: Json, telling: Telling) -> list[Fact]:
     entry = part(refund, "balance_transaction")
     if not entry:
-        return []
+        named = id_in(refund, "balance_transaction")
+        return [named_only(_of_refund(refund, FactKind.SETTLEMENT_TOLD, telling, telling.at), named)] if named else []
     told = replace(_of_refund(refund, FactKind.SETTLEMENT_TOLD, telling), money=None, occurrence=None)
     return [replace(told, settlement=settlement_of(entry, telling))]
 

@@ -60,7 +60,7 @@ class TestForms:
             "payment_method": CREDENTIAL,
             "allowed_payment_method_types[0]": "card",
             "description": "Order 17",
-            "expand[0]": "latest_charge",
+            "expand[0]": "latest_charge.balance_transaction",
             "metadata[our_ref]": ATTEMPT,
             "metadata[payment]": "pay_1",
             "return_url": RETURN,
@@ -96,7 +96,11 @@ class TestForms:
         wire = stripe.request(replace(command(OperationKind.CAPTURE), final=final))
 
         assert wire.path == f"/v1/payment_intents/{TRANSACTION}/capture"
-        assert dict(wire.form) == {"amount_to_capture": "4999", "final_capture": said, "expand[0]": "latest_charge"}
+        assert dict(wire.form) == {
+            "amount_to_capture": "4999",
+            "final_capture": said,
+            "expand[0]": "latest_charge.balance_transaction",
+        }
 
     @pytest.mark.parametrize(
         ("kind", "reason"), [(OperationKind.VOID, "requested_by_customer"), (OperationKind.CLOSE, "abandoned")]
