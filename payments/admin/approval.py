@@ -85,6 +85,7 @@ class ApprovalAdmin(LockedAdmin):
     list_display = ("what", "about", "asked_by_whom", "why", "age", "due", "state_shown")
     list_filter = (StateFilter,)
     exact_search = ("public_id", "subject")
+    search_help_text = "A request's id, or the id of what it is about. Compared exactly."
     address_field = "public_id"
     list_title = "Approvals"
     list_intro = (
@@ -298,5 +299,5 @@ def _queue_row(approval: Approval, request: HttpRequest, now: datetime) -> Queue
         since=approval.asked_at,
         due=approval.due_at,
         chip=MINE if mine else chip if chip.tone == Tone.BAD else None,
-        suggestion=approval.subject,
+        suggestion=pages.subject_words(approval),
     )

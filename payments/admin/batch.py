@@ -42,6 +42,7 @@ class BatchAdmin(LockedAdmin):
     list_display_links = ("file",)
     list_filter = ("state",)
     exact_search = ("public_id", "sha256", "name")
+    search_help_text = "An upload's id, or the name of its file. Compared exactly."
     address_field = "public_id"
     list_title = "Uploads"
     list_intro = "Spreadsheets of payments. Each is checked row by row before anything is charged."

@@ -81,7 +81,7 @@ class DeclineCodeAdmin(LockedAdmin):
             "title": self.list_title,
             "intro": self.list_intro,
             "asked": asked,
-            "providers": sorted({row.provider for row in codes}),
+            "providers": [(name, pages.provider_name(name)) for name in sorted({row.provider for row in codes})],
             "classes": [(name.value, pages.words(name)) for name in FailureClass],
             "columns": COLUMNS,
             "rows": self._rows(found, pages.seen_lately(timezone.now())),
@@ -93,7 +93,7 @@ class DeclineCodeAdmin(LockedAdmin):
         return [
             (
                 Link(row.code + (f" · {row.text}" if row.text else ""), self.url_of(row)),  # type: ignore[arg-type]  # stands for its row
-                row.provider,
+                pages.provider_name(row.provider),
                 pages.class_chip(row.failure_class),
                 pages.certainty_chip(row.certainty),
                 _what_follows(row),
@@ -121,7 +121,7 @@ class DeclineCodeAdmin(LockedAdmin):
             could = "after this code the gateway is always asked what happened, whatever its class"
         seen, _ = pages.handled_otherwise(obj.provider, obj.code, obj.failure_class, now)
         return {
-            "title": f"{obj.provider} {obj.code}",
+            "title": f"{pages.provider_name(obj.provider)} {obj.code}",
             "intro": obj.text,
             "head_chip": pages.class_chip(obj.failure_class),
             "facts": _facts(obj, seen),
@@ -187,7 +187,7 @@ def _facts(row: CodeRow, seen: int | None) -> list[KeyValue]:
     by_people = row.sheet_class is None or row.rule_version > 0
     sheet = pages.words(row.sheet_class) if row.sheet_class else "not on its sheet"
     return [
-        KeyValue("Gateway", row.provider),
+        KeyValue("Gateway", pages.provider_name(row.provider)),
         KeyValue("Class", pages.class_chip(row.failure_class), "By people." if by_people else "As the sheet says."),
         *([KeyValue("The sheet's class", sheet)] if by_people else []),
         KeyValue("Money", pages.certainty_chip(row.certainty), "The wire's word: nobody edits it."),

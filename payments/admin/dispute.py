@@ -56,6 +56,7 @@ class DisputeAdmin(LockedAdmin):
     list_display_links = ("reason_shown",)
     list_filter = (StateFilter, "gateway_account")
     exact_search = ("public_id", "gateway_id", "charge_id", "payment__public_id", "payment__reference")
+    search_help_text = "Dispute, charge or payment. Compared exactly."
     address_field = "public_id"
     list_title = "Disputes"
     list_intro = "What payers contest with their bank. Whose evidence is due first comes first."

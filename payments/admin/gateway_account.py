@@ -26,6 +26,7 @@ from payments import errors
 from payments.admin.pausing import pause_page, resume_page
 from payments.models import GatewayAccount
 from payments.queries import account_page as pages
+from payments.queries.decline_page import provider_name
 from payments.queries.health_page import CALL_COLUMNS, EVENT_COLUMNS, health_chips
 from payments.queries.review_page import roles_that_may
 from payments.services import accounts
@@ -56,7 +57,7 @@ class AccountForm(forms.Form):
 class GatewayAccountAdmin(LockedAdmin):
     """Accounts; in which order they are asked stands in the routes."""
 
-    list_display = ("account", "switches", "condition", "provider", "last_event", "trouble")
+    list_display = ("account", "switches", "condition", "provided_by", "last_event", "trouble")
     address_field = "slug"
     list_title = "Gateway accounts"
     list_intro = "Who is asked first stands in the routes. Credentials come from the environment and are never shown."
@@ -88,6 +89,10 @@ class GatewayAccountAdmin(LockedAdmin):
     @admin.display(description="Health")
     def condition(self, account: Any) -> SafeString:
         return format_html_join(" ", "{}", ((display.chip(chip),) for chip in account.health_chips))
+
+    @admin.display(description="Provider")
+    def provided_by(self, account: GatewayAccount) -> str:
+        return provider_name(account.provider)
 
     @admin.display(description="Last event")
     def last_event(self, account: Any) -> SafeString:
@@ -139,7 +144,10 @@ class GatewayAccountAdmin(LockedAdmin):
             refusals=(errors.PaymentsError,),
             conflicts=(errors.Conflict,),
             describe_conflict=lambda error: Conflict("Somebody", f"edited it meanwhile. {error}".rstrip(".")),
-            facts=lambda account: [KeyValue("Account", account.name), KeyValue("Provider", account.provider)],
+            facts=lambda account: [
+                KeyValue("Account", account.name),
+                KeyValue("Provider", provider_name(account.provider)),
+            ],
             return_to=self.url_of,
             initial=_as_it_is,
         )
@@ -199,7 +207,7 @@ def _set_up(account: GatewayAccount, request: HttpRequest) -> list[KeyValue]:
     address = request.build_absolute_uri(f"/webhooks/{account.slug}/")
     currencies = ", ".join(account.currencies) if account.currencies else "all it can"
     return [
-        KeyValue("Provider", account.provider),
+        KeyValue("Provider", provider_name(account.provider)),
         KeyValue("Webhook address", Link(address, "", code=True), "Enter it in the gateway's own dashboard."),
         KeyValue("Currencies", currencies),
         KeyValue("Edits", account.version),

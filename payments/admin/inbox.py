@@ -41,6 +41,7 @@ class InboundEventAdmin(LockedAdmin):
     list_display = ("event", "state_shown", "event_type", "gateway", "received", "attempts", "became")
     list_filter = ("state", "gateway_account")
     exact_search = ("public_id", "event_key")
+    search_help_text = "Our id of an event, or the gateway's. Compared exactly."
     address_field = "public_id"
     list_title = "Inbox"
     list_intro = "What gateways told us, each event once. Search by our id (evt_…) or by the gateway's own event key."

@@ -25,7 +25,7 @@ from console import display
 from console.admin import Command, LockedAdmin
 from console.rights import holds_right, rights_of
 from console.values import Chip
-from payments.admin import payment_commands, payment_create, payment_detail
+from payments.admin import payment_commands, payment_create, payment_detail, payment_retry
 from payments.admin.payment_chips import flags, masked_payer, payment_chip, waits_words
 from payments.admin.payment_filters import AgeFilter, AttentionFilter, GatewayFilter
 from payments.card_numbers import has_card_number
@@ -34,6 +34,7 @@ from payments.queries.page import payment_page
 from payments.queries.page_list import RowExtras, extras_of
 from payments.queries.page_rows import page_version
 from payments.queries.search import find_payments
+from payments.services.retries import refusal_of
 
 
 @admin.register(Payment)
@@ -69,6 +70,8 @@ class PaymentAdmin(LockedAdmin):
             Command("capture", "payments.capture_payment", page=payment_commands.CAPTURE),
             Command("cancel", "payments.cancel_payment", page=payment_commands.CANCEL),
             Command("refund", "payments.refund_payment", page=payment_commands.REFUND),
+            Command("retry", "payments.retry_payment", page=payment_retry.RETRY),
+            Command("cancel_retry", "payments.retry_payment", page=payment_retry.CANCEL_RETRY),
             Command("ask", "payments.ask_gateway", run=payment_commands.ask),
         )
 
@@ -169,7 +172,7 @@ class PaymentAdmin(LockedAdmin):
     detail_template = "admin/payments/payment/detail.html"
 
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:
-        page = payment_page(obj, rights=rights_of(request.user), now=now)
+        page = payment_page(obj, rights=rights_of(request.user), now=now, why_not_again=refusal_of)
         shown = payment_detail.context_of(page, sees_books=request.user.has_perm("ledger.view_journalentry"))
         return {
             **shown,

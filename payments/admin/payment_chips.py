@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from console.values import Chip, Tone
-from payments.models import Attempt, Operation, Payer, Payment, Refund, Review
+from payments.models import Attempt, Operation, Payer, Payment, Refund, Retry, Review
 from payments.states import (
     AttemptState,
     Certainty,
@@ -11,6 +11,7 @@ from payments.states import (
     OperationState,
     PaymentState,
     RefundState,
+    RetryState,
     ReviewState,
     Waits,
 )
@@ -73,6 +74,9 @@ _WAITS = {
     Waits.MERCHANT: "capture or cancel",
     Waits.OPERATOR: "an operator",
     Waits.SETTLEMENT: "the next batch",
+    Waits.PAYER: "the payer",
+    Waits.RETRY: "the next try",
+    Waits.SWITCH: "sending to resume",
 }
 MOVEMENT_WORDS = {
     MovementKind.AUTHORISATION: "Hold",
@@ -93,6 +97,13 @@ DISPUTED = Chip("disputed", Tone.BAD, "gavel", "A dispute over its money is open
 CANCEL_ASKED = Chip("cancel asked", Tone.INFO, "pending_actions", "It happens as soon as the gateway has let go")
 
 
+_PENDING = {
+    Waits.PAYER: Chip("pending, payer's turn", Tone.INFO, "person", "The payer has to confirm it at their bank"),
+    Waits.RETRY: Chip("pending, retry planned", Tone.INFO, "schedule", "It was refused, and is tried again by itself"),
+    Waits.SWITCH: Chip("pending, held back", Tone.WARN, "front_hand", "Sending is stopped, or no gateway may be asked"),
+}
+
+
 def plain(state: str) -> str:
     """A state as people read it."""
     return state.replace("_", " ").replace("lookup", "look-up")
@@ -102,6 +113,8 @@ def payment_chip(payment: Payment) -> Chip:
     tone, icon, hint = _PAYMENT[PaymentState(payment.state)]
     if payment.waits_for == Waits.LOOK_UP and payment.state == P.PENDING:
         return Chip("pending, unknown", Tone.WARN, "help", "Nobody knows yet whether the gateway took the money")
+    if payment.state == P.PENDING and payment.waits_for in _PENDING:
+        return _PENDING[Waits(payment.waits_for)]
     return Chip(plain(payment.state), tone, icon, hint)
 
 
@@ -136,6 +149,17 @@ def attempt_chip(attempt: Attempt) -> Chip:
 def refund_chip(refund: Refund) -> Chip:
     tone, icon = _REFUND[RefundState(refund.state)]
     return Chip(refund.state, tone, icon)
+
+
+_RETRY = {
+    RetryState.WAITING: Chip("planned", Tone.INFO, "schedule"),
+    RetryState.DONE: Chip("made", Tone.QUIET, "task_alt"),
+    RetryState.CANCELLED: Chip("cancelled", Tone.QUIET, "block"),
+}
+
+
+def retry_chip(retry: Retry) -> Chip:
+    return _RETRY[RetryState(retry.state)]
 
 
 def review_chip(review: Review) -> Chip:

@@ -74,7 +74,7 @@ def _facts(payment: Payment) -> list[KeyValue]:
     return lines
 
 
-def _preview(call: CommandCall, told: commands.Preview, summary: str, *facts: KeyValue, **more: Any) -> Preview:
+def told_beforehand(call: CommandCall, told: commands.Preview, summary: str, *facts: KeyValue, **more: Any) -> Preview:
     """What the service said beforehand, bound to the payment's version. Raises: NotAllowedNow if it refuses."""
     if told.refused:
         raise NotAllowedNow(told.refused)
@@ -108,7 +108,7 @@ def _preview_capture(call: CommandCall) -> Preview:
     released = _refuse_too_much(money, told.most_minor, "is held")
     warnings = [] if released.is_zero else [f"{released} of the hold is released and cannot be taken any more."]
     facts = [KeyValue("Capture", shown(money)), KeyValue("Released", shown(released))]
-    return _preview(call, told, f"{money} of the hold is taken.", *facts, warnings=warnings)
+    return told_beforehand(call, told, f"{money} of the hold is taken.", *facts, warnings=warnings)
 
 
 def _execute_capture(call: CommandCall) -> Outcome:
@@ -128,7 +128,7 @@ def _execute_capture(call: CommandCall) -> Outcome:
 
 
 def _preview_cancel(call: CommandCall) -> Preview:
-    return _preview(call, preview_cancel(call.subject.public_id), f"{call.subject.reference} is cancelled.")
+    return told_beforehand(call, preview_cancel(call.subject.public_id), f"{call.subject.reference} is cancelled.")
 
 
 def _execute_cancel(call: CommandCall) -> Outcome:
@@ -156,7 +156,7 @@ def _preview_refund(call: CommandCall) -> Preview:
         raise NotAllowedNow(told.refused)
     left = _refuse_too_much(money, told.most_minor, "can be refunded")
     facts = [KeyValue("Goes back", shown(money)), KeyValue("Refundable afterwards", shown(left))]
-    return _preview(call, told, f"{money} goes back to the payer.", *facts)
+    return told_beforehand(call, told, f"{money} goes back to the payer.", *facts)
 
 
 def _execute_refund(call: CommandCall) -> Outcome:
@@ -173,7 +173,7 @@ def _execute_refund(call: CommandCall) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Texts:
+class Texts:
     """What a command's page says of itself."""
 
     title: str
@@ -181,7 +181,8 @@ class _Texts:
     button: str
 
 
-def _page(name: str, texts: _Texts, **parts: Any) -> CommandPage:
+def command_page(name: str, texts: Texts, **parts: Any) -> CommandPage:
+    """A command on one payment, with what its page says and how refusals and conflicts are told."""
     return CommandPage(
         name=name, title=texts.title, intro=texts.intro, button=texts.button,
         refusals=(PaymentsError,), conflicts=(Conflict,), describe_conflict=describe_conflict,
@@ -189,19 +190,19 @@ def _page(name: str, texts: _Texts, **parts: Any) -> CommandPage:
     )  # fmt: skip
 
 
-CAPTURE = _page(
+CAPTURE = command_page(
     "capture",
-    _Texts("Capture", "The gateway takes what it holds for us, once; the rest of the hold is released.", "Capture"),
+    Texts("Capture", "The gateway takes what it holds for us, once; the rest of the hold is released.", "Capture"),
     form=AmountForm, preview=_preview_capture, execute=_execute_capture, initial=_capturable,
 )  # fmt: skip
-CANCEL = _page(
+CANCEL = command_page(
     "cancel",
-    _Texts("Cancel", "Nothing is cancelled before it is proven that nothing was taken.", "Cancel the payment"),
+    Texts("Cancel", "Nothing is cancelled before it is proven that nothing was taken.", "Cancel the payment"),
     form=NoAnswersForm, preview=_preview_cancel, execute=_execute_cancel,
 )  # fmt: skip
-REFUND = _page(
+REFUND = command_page(
     "refund",
-    _Texts("Refund", "Captured money goes back to the card it came from, by void or refund.", "Refund"),
+    Texts("Refund", "Captured money goes back to the card it came from, by void or refund.", "Refund"),
     form=RefundForm, preview=_preview_refund, execute=_execute_refund, initial=_refundable,
 )  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
@@ -11,30 +10,36 @@ from django.urls import NoReverseMatch, reverse
 from console.values import Amount, Chip, KeyValue, Link, Shown, Step, Tone
 from ledger.money import Money
 from ledger.queries import EntryView
+from payments.admin.payment_attempts import attempt_rows
 from payments.admin.payment_chips import (
     MOVEMENT_WORDS,
-    attempt_chip,
-    certainty_chip,
     flags,
     masked_email,
     masked_payer,
-    operation_chip,
     payment_chip,
     plain,
     refund_chip,
+    retry_chip,
     review_chip,
 )
 from payments.admin.payment_commands import page_url, shown
-from payments.models import BatchRow, Dispute, LookUp, Movement, Operation, Payer, Payment, Refund, Review
-from payments.queries.account_page import UNCONFIRMED
+from payments.models import (
+    BatchRow,
+    Dispute,
+    Movement,
+    Payer,
+    Payment,
+    Refund,
+    Retry,
+    Review,
+)
 from payments.queries.dispute_page import dispute_chip, dispute_url, fees_of, reason_words, settlement_text
 from payments.queries.disputes import standing_in
 from payments.queries.method_page import payment_hint
-from payments.queries.page import AttemptView, CallView, MoneyStrip, PaymentPage
-from payments.queries.route_words import route_words
+from payments.queries.page import MoneyStrip, PaymentPage
 from payments.queries.timeline import Line, Run
-from payments.services.accounts import is_confirmed
-from payments.states import MovementKind, ReviewState
+from payments.services.payer_page import pay_address
+from payments.states import MovementKind, PaymentState, RetryState, ReviewState
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,9 @@ def address(view: str, public_id: str) -> str:
         return ""
 
 
+_OF_RETRIES = ("retry", "cancel_retry")
+
+
 def context_of(page: PaymentPage, *, sees_books: bool) -> dict[str, Any]:
     """Everything the template shows."""
     payment = page.payment
@@ -70,8 +78,11 @@ def context_of(page: PaymentPage, *, sees_books: bool) -> dict[str, Any]:
         "can": [*_decide_steps(page), *(step for step in can if not step.blocked_by)],
         "cannot": [step for step in can if step.blocked_by],
         "head_facts": _head_facts(payment),
-        "attempts": [_attempt(view) for view in page.attempts],
+        "attempts": [attempt_rows(view) for view in page.attempts],
+        "several": len(page.attempts) > 1,
         "movements": _movements(page, links),
+        "retries": [_retry(retry) for retry in page.retries],
+        "retry_steps": [_step(page, s) for s in page.steps if s.name in _OF_RETRIES and not s.blocked_by],
         "refunds": [_refund(refund) for refund in page.refunds],
         "reviews": [_review(review) for review in page.reviews],
         "disputes": _disputes(page),
@@ -125,6 +136,9 @@ def _step(page: PaymentPage, step: Any) -> Step:
     return Step(step.label, url, blocked_by=step.blocked_by, post=step.name == "ask", hint=step.means)
 
 
+_PAYER_MAY_ACT = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING})
+
+
 def _head_facts(payment: Payment) -> list[KeyValue]:
     payer, method = payment.payer, payment.method
     lines = [
@@ -139,6 +153,9 @@ def _head_facts(payment: Payment) -> list[KeyValue]:
         KeyValue("Last fact", payment.updated_at),
         KeyValue("Pays until", payment.expires_at),
     ]
+    if payment.token and payment.state in _PAYER_MAY_ACT:
+        page = Link(pay_address(payment), "", code=True)
+        lines.append(KeyValue("Payer's page", page, "whoever opens it acts as the payer"))
     if payment.hold_until:
         lines.append(KeyValue("Held until", payment.hold_until))
     if payment.wanted_gateway:
@@ -194,85 +211,6 @@ def _line_links(line: Line, page: PaymentPage, links: dict[str, str]) -> list[Li
     return found
 
 
-# --- attempts and calls -----------------------------------------------------------------------------------------------
-
-
-def _attempt(view: AttemptView) -> dict[str, Any]:
-    attempt = view.attempt
-    return {
-        "attempt": attempt,
-        "is_current": view.is_current,
-        "chip": attempt_chip(attempt),
-        "gateway": attempt.gateway_account.name,
-        "doubt": None if is_confirmed(attempt.gateway_account) else UNCONFIRMED,
-        "way": route_words(attempt.route),
-        "calls": [_call(call) for call in reversed(view.calls)],
-    }
-
-
-def _call(view: CallView) -> dict[str, Any]:
-    operation = view.operation
-    return {
-        "operation": operation,
-        "is_open": view.is_open,
-        "chip": operation_chip(operation),
-        "certainty": certainty_chip(operation),
-        "failure": _failure(operation),
-        "money": shown(operation.money),
-        "phases": _phases(operation),
-        "absence_earliest": view.absence_earliest if view.look_ups and view.is_open else None,
-        "look_up_columns": ("Asked", "By", "How", "Answer", "Counts as"),
-        "look_ups": [_look_up(look_up) for look_up in view.look_ups],
-        "look_up_evidence": [{"asked": str(lk.asked_at), "result": lk.result, **lk.evidence} for lk in view.look_ups],
-    }
-
-
-def _failure(operation: Operation) -> str:
-    parts = [plain(operation.failure_class), f"code {operation.code}" if operation.code else "", operation.message]
-    return " · ".join(part for part in parts if part)
-
-
-def _phases(operation: Operation) -> list[KeyValue]:
-    """Moments of one call lie within seconds: the clock's time says more than a distance, and the gap most."""
-    by = f"by {operation.requested_by}" if operation.requested_by else ""
-    lines = [
-        KeyValue("Planned", _clock(operation.planned_at), by),
-        KeyValue("Sent", _clock(operation.sent_at)),
-        KeyValue("First byte before", _clock(operation.send_before)),
-        KeyValue("Done before", _clock(operation.done_before)),
-        KeyValue("Ended", _clock(operation.ended_at), _took(operation)),
-    ]
-    if operation.next_check_at is not None:
-        lines.append(KeyValue("Next step", operation.next_check_at))
-    return lines
-
-
-def _clock(at: datetime | None) -> str | None:
-    return f"{at:%d %b %H:%M:%S}" if at else None
-
-
-def _took(operation: Operation) -> str:
-    if operation.sent_at is None or operation.ended_at is None:
-        return ""
-    return f"after {(operation.ended_at - operation.sent_at).total_seconds():.1f} s"
-
-
-_LOOK_UP_CHIPS = {
-    LookUp.Result.FOUND: Chip("found", Tone.GOOD, "check_circle"),
-    LookUp.Result.IN_PROGRESS: Chip("in progress", Tone.INFO, "sync"),
-    LookUp.Result.ABSENT: Chip("no trace", Tone.WARN, "search_off"),
-    LookUp.Result.UNANSWERED: Chip("no answer", Tone.QUIET, "wifi_off"),
-}
-_PROOF = Chip("proof of absence", Tone.GOOD, "verified", "Part of the proof that the call never happened")
-
-
-def _look_up(look_up: LookUp) -> list[Shown]:
-    unanswered = look_up.result == LookUp.Result.UNANSWERED
-    counts: Shown = _PROOF if look_up.counts else "nothing: it proves nothing" if unanswered else "evidence"
-    chip = _LOOK_UP_CHIPS[LookUp.Result(look_up.result)]
-    return [look_up.asked_at, look_up.asked_by or "the sweep", look_up.method, chip, counts]
-
-
 # --- money rows -------------------------------------------------------------------------------------------------------
 
 
@@ -312,6 +250,15 @@ def _refund(refund: Refund) -> dict[str, Any]:
         "chip": refund_chip(refund),
         "money": shown(refund.money),
         "origin": refund.get_origin_display(),
+    }
+
+
+def _retry(retry: Retry) -> dict[str, Any]:
+    return {
+        "retry": retry,
+        "chip": retry_chip(retry),
+        "after": retry.after.number,
+        "ended": retry.ended_because or ("" if retry.state == RetryState.WAITING else "made by the worker"),
     }
 
 

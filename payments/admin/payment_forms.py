@@ -90,6 +90,14 @@ class NoAnswersForm(CommandForm):
     """A command that needs no answers, only a look at what will happen."""
 
 
+class BecauseForm(CommandForm):
+    """Why this is done, for whoever reads it later."""
+
+    because = forms.CharField(
+        label="Because", max_length=300, help_text="Shown on the timeline, e.g. “order cancelled”."
+    )
+
+
 class PaymentForm(CommandForm):
     """A payment typed by hand: what is owed, by whom, and the gateway's token for the card."""
 

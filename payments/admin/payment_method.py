@@ -59,6 +59,7 @@ class PaymentMethodAdmin(LockedAdmin):
     list_display = ("method", "payer_masked", "where", "state_shown")
     list_filter = (BlockedFilter,)
     exact_search = ("public_id", "payer__external_id")
+    search_help_text = "A method's id, or the merchant's id of the payer. Compared exactly."
     address_field = "public_id"
     list_title = "Payment methods"
     list_intro = "One credential for each gateway account. Card numbers never come here, and credentials are not shown."

@@ -146,6 +146,7 @@ class ReviewAdmin(LockedAdmin):
     list_display = ("case", "held", "about", "gateway", "age", "due", "state_shown")
     list_filter = (StateFilter, OverdueFilter, KindFilter, "gateway_account")
     exact_search = ("public_id", "gateway_id", "payment__public_id", "payment__reference")
+    search_help_text = "Case, payment, or their reference. Compared exactly."
     address_field = "public_id"
     list_title = "Reviews"
     list_intro = "Money is in the books already; a person says what it is for. The most urgent case comes first."

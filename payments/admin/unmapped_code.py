@@ -58,7 +58,7 @@ class UnmappedCodeAdmin(LockedAdmin):
         """Each row with its money and where its buttons post to."""
         found = super().get_changelist_instance(request)
         for row in found.result_list:
-            row.facts = pages.unmapped_facts(row)
+            row.facts, row.gateway = pages.unmapped_facts(row), pages.provider_name(row.provider)
             row.amounts = [Amount(minor, currency) for currency, minor in sorted(row.money.items())]
             row.classify_url = self.command_url("classify", row)
         return found

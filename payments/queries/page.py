@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from ledger.money import Money
 from ledger.queries import EntryView
-from payments.models import Attempt, Dispute, LookUp, Movement, Operation, Payment, Refund, Review
+from payments.models import Attempt, Dispute, LookUp, Movement, Operation, Payment, Refund, Retry, Review
 from payments.queries.explanation import Explanation, explain
 from payments.queries.explanation_waiting import absence_earliest
 from payments.queries.page_rows import PaymentRows, page_version, read_payment
 from payments.queries.page_steps import PageStep, steps_of
 from payments.queries.timeline import Run, timeline
 from payments.states import OPEN_OPERATION_STATES
+
+_Judge = Callable[[PaymentRows, datetime], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class PaymentPage:
     attempts: tuple[AttemptView, ...]
     movements: tuple[Movement, ...]
     refunds: tuple[Refund, ...]
+    retries: tuple[Retry, ...]
     reviews: tuple[Review, ...]
     disputes: tuple[Dispute, ...]
     entries: tuple[EntryView, ...]
@@ -75,13 +78,19 @@ class PaymentPage:
         return {entry.source_key: entry.public_id for entry in self.entries}
 
 
-def payment_page(payment: Payment, *, rights: Collection[str], now: datetime) -> PaymentPage:
-    """The page of a payment for a person with these rights. The version is read first: a fact that comes between shows as new."""
+def payment_page(payment: Payment, *, rights: Collection[str], now: datetime, why_not_again: _Judge) -> PaymentPage:
+    """The page of a payment for a person with these rights. The version is read first: a fact that comes between shows as new.
+
+    `why_not_again`: the service's own word on another try, which rests on routes, health and the networks' ceilings.
+    """
     version = page_version(payment.public_id)
-    return build_page(read_payment(payment), version=version, rights=rights, now=now)
+    rows = read_payment(payment)
+    return build_page(rows, version=version, rights=rights, now=now, not_again=why_not_again(rows, now))
 
 
-def build_page(rows: PaymentRows, *, version: str, rights: Collection[str], now: datetime) -> PaymentPage:
+def build_page(
+    rows: PaymentRows, *, version: str, rights: Collection[str], now: datetime, not_again: str = ""
+) -> PaymentPage:
     """The same from rows at hand; pure."""
     return PaymentPage(
         payment=rows.payment,
@@ -97,12 +106,13 @@ def build_page(rows: PaymentRows, *, version: str, rights: Collection[str], now:
             under_review=tuple(rows.under_review),
         ),
         explanation=explain(rows, now),
-        steps=steps_of(rows, rights),
+        steps=steps_of(rows, rights, not_again),
         timeline=timeline(rows.facts),
         more_facts=rows.more_facts,
         attempts=tuple(_attempt(rows, attempt) for attempt in reversed(rows.attempts)),
         movements=tuple(rows.movements),
         refunds=tuple(rows.refunds),
+        retries=tuple(rows.retries),
         reviews=tuple(rows.reviews),
         disputes=tuple(rows.disputes),
         entries=tuple(rows.entries),

@@ -183,16 +183,17 @@ def _goes_back(movement: Movement) -> bool:
 def read_payment(payment: Payment) -> PaymentRows:
     """Everything around a payment that was read with its payer, method and possible duplicate."""
     facts = _facts(payment)
+    attempts = list(payment.attempts.select_related("gateway_account", "retry").order_by("number"))
     look_ups = LookUp.objects.filter(operation__payment=payment).order_by("-id")[:MOST_LOOK_UPS]
     siblings = Payment.objects.filter(reference=payment.reference).exclude(pk=payment.pk).order_by("-id")
     return PaymentRows(
         payment=payment,
-        attempts=list(payment.attempts.select_related("gateway_account").order_by("number")),
+        attempts=attempts,
         operations=list(payment.operations.select_related("gateway_account").order_by("id")),
         look_ups=list(reversed(look_ups)),
         movements=list(payment.movements.order_by("id")),
         refunds=list(payment.refunds.order_by("id")),
-        retries=list(payment.retries.select_related("after").order_by("id")),
+        retries=[attempt.retry for attempt in attempts if hasattr(attempt, "retry")],
         stopped=_stopped() if payment.waits_for == Waits.SWITCH else None,
         reviews=list(payment.reviews.select_related("decided_by").order_by("id")),
         disputes=list(payment.disputes.select_related("gateway_account").order_by("id")),

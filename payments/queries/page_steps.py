@@ -28,12 +28,30 @@ class PageStep:
     blocked_by: str = ""
 
 
-def steps_of(rows: PaymentRows, rights: Collection[str]) -> tuple[PageStep, ...]:
-    """Capture, cancel, refund, ask the gateway: each with the failed condition, and the roles that could."""
-    return tuple(
+def steps_of(rows: PaymentRows, rights: Collection[str], not_again: str = "") -> tuple[PageStep, ...]:
+    """Capture, cancel, refund, ask the gateway: each with the failed condition, and the roles that could.
+
+    `not_again`: why it may not be tried again, which takes more than these rows to know; empty: it may.
+    """
+    told = [
         PageStep(name, label, right, means, _blocked(refusal(rows), right, rights, rows))
         for name, label, right, means, refusal in _STEPS
-    )
+    ]
+    return (*told, *_tries(rows, rights, not_again))
+
+
+def _tries(rows: PaymentRows, rights: Collection[str], not_again: str) -> list[PageStep]:
+    """Another try, and taking a planned one back; only where a payment is, or may come to be, between two tries."""
+    if rows.payment.state not in {S.PENDING, S.FAILED}:
+        return []
+    right, planned = "retry_payment", rows.waiting_retry is not None
+    label = "Try now…" if planned else "Try again…"
+    means = "A gateway is asked for the money once more, by a new attempt."
+    steps = [PageStep("retry", label, right, means, _blocked(not_again, right, rights, rows))]
+    if planned:
+        means = "It is not tried again by itself: the payment has then failed."
+        steps.append(PageStep("cancel_retry", "Cancel the retry…", right, means, _blocked("", right, rights, rows)))
+    return steps
 
 
 def _blocked(refusal: str, right: str, rights: Collection[str], rows: PaymentRows) -> str:

@@ -107,6 +107,8 @@ COMMANDS: dict[str, frozenset[str]] = {
     "payments_payment_capture": _MONEY,
     "payments_payment_cancel": _MONEY,
     "payments_payment_refund": _MONEY,
+    "payments_payment_retry": _MONEY,
+    "payments_payment_cancel_retry": _MONEY,
     "payments_payment_ask": _ASKING,
     "payments_gatewayaccount_edit": _KEEPING,
     "payments_gatewayaccount_pause": _STEERING,

@@ -10,15 +10,17 @@ import pytest
 
 from ledger.money import Money
 from payments.facts import Fact, FactKind
-from payments.models import InboundEvent, LookUp, Operation, Payment
+from payments.models import GatewayAccount, InboundEvent, LookUp, Operation, Payment, Switch
 from payments.services import execution, sending
+from payments.services.accounts import ensure_gateway_account
 from payments.services.actors import SYSTEM
 from payments.services.commands import cancel_payment, capture_payment
 from payments.services.intake import MethodRequest, PayerRequest, PaymentRequest, create_payment
 from payments.services.recording import Cause, Recorded, record_fact
 from payments.services.refunds import request_refund
+from payments.services.retries import cancel_retry
 from payments.states import Certainty, FailureClass, OperationKind, Source
-from tests.payments.factories import nmi_account
+from tests.payments.factories import nmi_account, operator
 
 USD = "USD"
 
@@ -161,14 +163,17 @@ def refunded(now: datetime, **fields: object) -> Payment:
     return fresh(payment)
 
 
-def declined(now: datetime, **fields: object) -> Payment:
+def declined(
+    now: datetime,
+    *,
+    failure_class: FailureClass = FailureClass.INSUFFICIENT_FUNDS,
+    code: str = "202",
+    message: str = "Insufficient funds",
+    **fields: object,
+) -> Payment:
     """failed: the issuer said no."""
     payment = sent(now, **fields)
-    fact = Fact(
-        FactKind.DECLINED, Source.ANSWER, now, gateway_id="8100001", certainty=Certainty.REFUSED,
-        failure_class=FailureClass.INSUFFICIENT_FUNDS, code="202", message="Insufficient funds",
-    )  # fmt: skip
-    tell(payment, fact, now)
+    tell(payment, refusal(now, failure_class, code, message), now)
     execution._next_step(payment.pk, now)  # nobody else can be asked, and an hour leaves no room for a later try
     return fresh(payment)
 
@@ -241,6 +246,105 @@ def duplicate(now: datetime, **fields: object) -> Payment:
     return captured(now + timedelta(minutes=2), **fields)
 
 
+# --- more than one gateway, retries, and the payer at their bank ------------------------------------------------------
+
+MONTH = 30 * 86_400
+BANK = "https://bank.example/confirm/very-secret"
+
+
+def retry_planned(now: datetime, **fields: object) -> Payment:
+    """pending: refused for want of funds, tried again in two days."""
+    return declined(now, expires_in_seconds=MONTH, **fields)
+
+
+def retry_cancelled(now: datetime, **fields: object) -> Payment:
+    """failed: a person took the planned retry back."""
+    payment = retry_planned(now, **fields)
+    retry = payment.retries.get().public_id
+    cancel_retry(retry, because="the order changed", actor=operator("retry_payment"), now=now)
+    return fresh(payment)
+
+
+def refused_by_first(now: datetime, **fields: object) -> Payment:
+    """pending: NMI said no, and Stripe is asked at once."""
+    stripe_account()
+    payment = declined(now, failure_class=FailureClass.SOFT_DECLINE, message="Do not honour", code="200", **fields)
+    started = sending._start(operation_of(payment).pk, now)
+    assert started is not None
+    return fresh(payment)
+
+
+def paid_by_second(now: datetime, **fields: object) -> Payment:
+    """captured by the second gateway."""
+    payment = refused_by_first(now, **fields)
+    tell(payment, replace(money(FactKind.CAPTURE, now), gateway_id=f"ch_{payment.pk}"), now)
+    return fresh(payment)
+
+
+def double_capture(now: datetime, **fields: object) -> Payment:
+    """captured by the second, and then by the first as well: a person decides about the second money."""
+    payment = paid_by_second(now, **fields)
+    first = payment.attempts.get(number=1)
+    late = replace(money(FactKind.CAPTURE, now), source=Source.LOOK_UP, gateway_id="8100001", reference=first.reference)
+    record_fact(late, account_id=first.gateway_account_id, cause=Cause(), now=now + timedelta(minutes=5))
+    return fresh(payment)
+
+
+def refused_by_both(now: datetime, **fields: object) -> Payment:
+    """failed: nobody took it."""
+    payment = refused_by_first(now, **fields)
+    tell(payment, refusal(now, FailureClass.SOFT_DECLINE, "card_declined", "Your card was declined"), now)
+    execution._next_step(payment.pk, now)
+    return fresh(payment)
+
+
+def payers_turn(now: datetime, **fields: object) -> Payment:
+    """pending: the payer was sent to their bank by Stripe."""
+    stripe_account()
+    payment = sent(now, **({"gateway": "stripe"} | fields))
+    fact = Fact(
+        FactKind.ACTION_REQUIRED, Source.ANSWER, now, handle=f"pi_{payment.pk}", certainty=Certainty.UNKNOWN,
+        failure_class=FailureClass.AUTHENTICATION_REQUIRED, action_url=BANK, alive=True,
+    )  # fmt: skip
+    operation = operation_of(payment)
+    record_fact(
+        replace(fact, reference=operation.reference), account_id=operation.gateway_account_id,
+        cause=Cause(operation_id=operation.pk), now=now,
+    )  # fmt: skip
+    return fresh(payment)
+
+
+def being_closed(now: datetime, **fields: object) -> Payment:
+    """pending: cancelled while the payer could still confirm it; the gateway is asked to close it."""
+    payment = payers_turn(now, **fields)
+    cancel_payment(payment.public_id, actor=SYSTEM, now=now)
+    execution._next_step(payment.pk, now)
+    sending._start(operation_of(fresh(payment)).pk, now)
+    return fresh(payment)
+
+
+def held_back(now: datetime, **fields: object) -> Payment:
+    """validated: a person has stopped new charges."""
+    payment = checked(now, **fields)
+    Switch.objects.get_or_create(
+        kind="charges", lifted_at=None, defaults={"because": "bank incident", "thrown_by": "priya", "thrown_at": now}
+    )
+    execution._next_step(payment.pk, now)
+    return fresh(payment)
+
+
+def stripe_account() -> GatewayAccount:
+    """The second that is asked."""
+    return ensure_gateway_account("stripe", "stripe", "Stripe", priority=200)
+
+
+def refusal(now: datetime, failure_class: FailureClass, code: str, message: str) -> Fact:
+    return Fact(
+        FactKind.DECLINED, Source.ANSWER, now, gateway_id="8100001", certainty=Certainty.REFUSED,
+        failure_class=failure_class, code=code, message=message,
+    )  # fmt: skip
+
+
 def in_state(state: str) -> Callable[..., Payment]:
     """States whose services come later: the row stands in them as those services will leave it."""
 
@@ -257,7 +361,8 @@ SCENES: dict[str, Callable[..., Payment]] = {
     for scene in (
         stored, checked, planned, sent, unknown, looked_up, authorised, cancel_asked, capture_open, captured, noisy,
         settled, refund_waits, part_refunded, refunded, declined, absent, no_route, late, expired, cancelled,
-        captured_after_cancel, exhausted, duplicate,
+        captured_after_cancel, exhausted, duplicate, retry_planned, retry_cancelled, refused_by_first, paid_by_second,
+        double_capture, refused_by_both, payers_turn, being_closed, held_back,
     )
 } | {state: in_state(state) for state in ("partially_paid", "reconciled", "charged_back")}  # fmt: skip
 
@@ -267,6 +372,9 @@ def set_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_NMI_SECURITY_KEY", "key_of_tests")
     monkeypatch.setenv("GATEWAY_NMI_WEBHOOK_SECRET", "secret_of_tests")
     monkeypatch.setenv("GATEWAY_NMI_BASE_URL", "http://127.0.0.1:9/nmi")
+    monkeypatch.setenv("GATEWAY_STRIPE_SECRET_KEY", "key_of_tests")
+    monkeypatch.setenv("GATEWAY_STRIPE_WEBHOOK_SECRET", "secret_of_tests")
+    monkeypatch.setenv("GATEWAY_STRIPE_BASE_URL", "http://127.0.0.1:9/stripe")
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

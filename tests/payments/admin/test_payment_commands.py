@@ -327,7 +327,7 @@ class TestCreate:
         ("wrong", "complaint"),
         [
             ({"amount": "12.345"}, "has 3 decimals, but USD has 2"),
-            ({"amount": "12.5", "currency": "JPY"}, "has 1 decimals, but JPY has 0"),
+            ({"amount": "12.5", "currency": "JPY"}, "has 1 decimal, but JPY has none"),
             ({"currency": "XYZ"}, "XYZ is not one of the available choices"),
             ({"payer_email": "ada"}, "Enter a valid email address."),
             ({"reference": ""}, "This field is required."),

@@ -18,6 +18,7 @@ from payments.models import Payment, Transition
 from payments.queries.page_rows import MOST_FACTS, page_version, read_payment
 from payments.queries.page_steps import steps_of
 from payments.services.commands import preview_cancel, preview_capture, preview_refund
+from payments.services.retries import preview_cancel_retry, preview_retry, refusal_of
 from payments.states import Source
 from tests.payments.admin.payment_scenes import (
     SCENES,
@@ -33,7 +34,8 @@ from tests.payments.admin.payment_scenes import (
 pytestmark = pytest.mark.django_db
 LIST = "/admin/payments/payment/"
 EVERY_RIGHT = frozenset(
-    f"payments.{name}" for name in ("ask_gateway", "capture_payment", "cancel_payment", "refund_payment")
+    f"payments.{name}"
+    for name in ("ask_gateway", "capture_payment", "cancel_payment", "refund_payment", "retry_payment")
 )
 
 
@@ -95,10 +97,15 @@ def test_what_one_cannot_do_says_who_could() -> None:
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_the_page_allows_exactly_what_the_services_allow(scene: str) -> None:
-    payment = SCENES[scene](timezone.now())
-    blocked = {step.name: step.blocked_by for step in steps_of(read_payment(payment), EVERY_RIGHT)}
+    now = timezone.now()
+    payment = SCENES[scene](now)
+    rows = read_payment(payment)
+    steps = steps_of(rows, EVERY_RIGHT, refusal_of(rows, now))
+    blocked = {"retry": "not offered", "cancel_retry": "not offered"} | {step.name: step.blocked_by for step in steps}
 
     said = {
+        "retry": preview_retry(payment.public_id, now)[0],
+        "cancel_retry": preview_cancel_retry(payment.public_id)[0],
         "capture": preview_capture(payment.public_id).refused,
         "refund": preview_refund(payment.public_id).refused,
         "cancel": preview_cancel(payment.public_id).refused,

@@ -106,7 +106,13 @@ def agree(client: Client, approval: Approval) -> str:
 class TestTheQueue:
     def test_says_who_asked_what_and_why(self, asked: Approval, carl: Client) -> None:
         words = text_of(carl.get(QUEUE))
-        for word in ("Change a limit", "start_batch/USD/operator", "olga", "uploads of the shop", "waits for a second"):
+        for word in (
+            "Change a limit",
+            "Start an upload, operator",
+            "olga",
+            "uploads of the shop",
+            "waits for a second",
+        ):
             assert word in words
 
     def test_marks_one_s_own_as_waiting_for_somebody_else(self, asked: Approval, olga: Client) -> None:

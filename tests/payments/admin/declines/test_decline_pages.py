@@ -239,7 +239,7 @@ class TestUnmapped:
             assert said in words, said
         assert page.content.decode().count('name="failure_class"') == 12
         home = text_of(client.get("/admin/"))
-        assert "Decline codes nobody knows" in home and "nmi 299" in home
+        assert "Decline codes nobody knows" in home and "NMI 299" in home
 
     def test_one_click_counts_from_the_next_refusal_on(self) -> None:
         row = met()
