@@ -25,6 +25,7 @@ from config.drill.wishes import Wish
 
 QUIET_SECONDS = 20.0
 SETTLE_DAYS = 10.0
+_AGAIN_SECONDS = 2.0
 
 
 def drill(wish: Wish, system: System, report: Callable[[str], None]) -> Report:
@@ -64,7 +65,7 @@ def _feed(wish: Wish, system: System, drive: Drive, planned: Sequence[Planned]) 
     """The merchant's requests, and beside them the spreadsheet and the charges without a payer."""
     orders = json.dumps(drive.orders_inside(planned))
     with ThreadPoolExecutor(1) as inside:
-        inner = inside.submit(lambda: system.ask_inside("orders", told=orders))
+        inner = inside.submit(_order_inside, system, orders)
         drive.take_payments(
             planned,
             wish.rate,
@@ -73,6 +74,19 @@ def _feed(wish: Wish, system: System, drive: Drive, planned: Sequence[Planned]) 
             wish.outage,
         )
         inner.result()
+
+
+def _order_inside(system: System, orders: str) -> None:
+    """A restart of the database may cut it off: what is asked again goes on where it ended. Raises: DrillError."""
+    for last in (False, False, True):
+        try:
+            system.ask_inside("orders", told=orders)
+        except DrillError:
+            if last:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _windows(wish: Wish) -> list[tuple[str, Trouble]]:
