@@ -162,7 +162,8 @@ class AnyFailover(RuleBasedStateMachine):
 
     @rule(minutes=st.sampled_from([1, 3, 20, 70, 1500, 9000]))
     def time_and_a_sweep(self, minutes: int) -> None:
-        self.do(lambda: (self.world.pass_time(minutes=minutes), self.world.sweep()))
+        self.do(lambda: self.world.pass_time(minutes=minutes))
+        self.do(self.world.sweep)
 
     @rule()
     def sweep(self) -> None:

@@ -10,13 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ledger.models import JournalEntry, Posting
 from payments.models import Attempt, Movement, Operation, Payment, Retry, Review, Transition
-from payments.services import sending
 from payments.services.actors import Actor
-from payments.services.calls import _LOCK_SPACE
 from payments.services.execution import _next_step
 from payments.services.inbox import back_fill, store_event
 from payments.services.retries import cancel_retry, retry_now
@@ -33,6 +30,7 @@ from payments.states import (
     ReviewState,
 )
 from tests.payments.factories import new_payment, operator
+from tests.payments.failover.sleepers import Frozen, fall_asleep
 from tests.payments.flows.books import balance
 from tests.payments.flows.world import World
 from tests.simulator_fixture import SimulatorError
@@ -40,20 +38,6 @@ from tests.simulator_fixture import SimulatorError
 GATEWAYS = ("nmi", "stripe", "convesiopay")
 _APPROVES = {"approve": "payer_approves", "fail": "payer_fails", "abandon": "payer_abandons"}
 _ENDED = frozenset({OperationState.DECLINED.value, OperationState.FAILED.value})
-
-
-@dataclass
-class Frozen:
-    """A sender that sleeps: before its first byte, or with the answer in its hand. Its own session holds the lock."""
-
-    ready: sending.Ready
-    session: BaseDatabaseWrapper | None
-    heard: sending.Heard | None = None
-
-    def lose_session(self) -> None:
-        if self.session is not None:
-            self.session.close()
-            self.session = None
 
 
 @dataclass
@@ -192,28 +176,14 @@ class Gateways(World):
             if step is None or step.ask:
                 return
             if step.operation_id is not None:
-                self._freeze(step.operation_id, answered=answered)
+                sender = fall_asleep(step.operation_id, self.clock, answered=answered)
+                self.frozen += [sender] if sender is not None else []
                 return
-
-    def _freeze(self, operation_id: int, *, answered: bool) -> None:
-        session = connection.copy()
-        with session.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK_SPACE | operation_id])
-            assert cursor.fetchone()[0]
-        ready = sending._start(operation_id, self.clock())
-        if ready is None:
-            session.close()
-            return
-        heard = sending._send(ready, self.clock) if answered else None
-        self.frozen.append(Frozen(ready, session, heard))
 
     def thaw(self, index: int) -> None:
         """It wakes up, and does what it was about to do, whatever the time."""
         if self.frozen:
-            sender = self.frozen.pop(index % len(self.frozen))
-            heard = sender.heard or sending._send(sender.ready, self.clock)
-            sending._record_outcome(sender.ready, heard, self.clock)
-            sender.lose_session()
+            self.frozen.pop(index % len(self.frozen)).wake_up(self.clock)
 
     def kill(self, index: int) -> None:
         """Its session is gone; it may still wake up."""
