@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from payments.facts import Fact, FactKind
 from payments.models import Attempt, Payment
+from payments.queries.route_words import route_words
 from payments.services import declining, methods, switches
 from payments.services.accounts import adapter_of
 from payments.services.case import Case, nothing_open
@@ -85,7 +86,8 @@ def open_attempt(case: Case, choice: Choice, now: datetime, *, repeat_on_purpose
     payment = case.payment
     assert payment is not None and choice.account is not None and choice.credential is not None
     attempt = _attempt(case, choice, now)
-    told = tell(case, FactKind.ATTEMPT_OPENED, now, f"{choice.account.name} is asked. {choice.why[-1]}"[:400])
+    why = route_words(attempt.route)
+    told = tell(case, FactKind.ATTEMPT_OPENED, now, f"{choice.account.name} is asked. {why}"[:400])
     assert told is not None
     kind = OperationKind.SALE if payment.capture_mode == "automatic" else OperationKind.AUTHORISE
     flags = {
@@ -104,7 +106,7 @@ def open_attempt(case: Case, choice: Choice, now: datetime, *, repeat_on_purpose
         flags=flags,
     )
     set_payment_clock(case, now)
-    payment.save()
+    payment.save(update_fields=["waits_for", "next_check_at"])  # the rest stands since the attempt was opened
     return Step(operation_id=operation.pk)
 
 

@@ -128,17 +128,18 @@ def _disputed_payment(fact: Fact, account_id: int) -> int | None:
 def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> Case:
     """The case of a fact, locked. Must run inside a transaction."""
     payment_id = find_payment_id(fact, account_id, operation_id)
-    account = GatewayAccount.objects.get(pk=account_id)
     if payment_id is None:
         lock_transaction(account_id, fact.gateway_id)
         return Case(
-            account=account,
+            account=GatewayAccount.objects.get(pk=account_id),
             movements=list(
                 Movement.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id).order_by("id")
             ),
             reviews=_open_reviews(Review.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id)),
         )
-    case = lock_payment(payment_id, account)
+    case = lock_payment(payment_id)
+    asked = (attempt.gateway_account for attempt in case.attempts if attempt.gateway_account_id == account_id)
+    case.account = next(asked, None) or GatewayAccount.objects.get(pk=account_id)
     if fact.kind in MONEY_KINDS:
         of_transaction = Movement.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id)
         own = {movement.pk for movement in case.movements}
@@ -147,23 +148,32 @@ def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> C
     return case
 
 
-def lock_payment(payment_id: int, account: GatewayAccount | None = None) -> Case:
-    """Everything of one payment, locked by its payment row."""
+# Most payments have none of these when they are looked at: one question in place of three.
+_WHAT_THERE_IS = """
+SELECT EXISTS (SELECT FROM payments_movement WHERE payment_id = %(payment)s),
+       EXISTS (SELECT FROM payments_refund WHERE payment_id = %(payment)s),
+       EXISTS (SELECT FROM payments_review WHERE payment_id = %(payment)s AND state = 'open')
+"""
+
+
+def lock_payment(payment_id: int) -> Case:
+    """Everything of one payment, locked by its payment row; `account` is that of its last attempt."""
     payment = Payment.objects.select_for_update(of=("self",)).select_related("method").get(pk=payment_id)
     if payment.version == 0:  # no fact has been recorded yet: there is nothing around it
-        return Case(account=account or GatewayAccount(), payment=payment)
+        return Case(account=GatewayAccount(), payment=payment)
     attempts = list(payment.attempts.select_related("gateway_account").order_by("number"))
-    if account is None and attempts:
-        account = attempts[-1].gateway_account
+    with connection.cursor() as cursor:  # under the lock, which the question before it may have waited for
+        cursor.execute(_WHAT_THERE_IS, {"payment": payment_id})
+        moved, refunded, reviewed = cursor.fetchone()
     return Case(
-        account=account or GatewayAccount(),
+        account=attempts[-1].gateway_account if attempts else GatewayAccount(),
         payment=payment,
         attempt=attempts[-1] if attempts else None,
         attempts=attempts,
         operations=list(payment.operations.order_by("id")),
-        movements=list(payment.movements.order_by("id")),
-        refunds=list(payment.refunds.order_by("id")),
-        reviews=_open_reviews(Review.objects.filter(payment=payment)),
+        movements=list(payment.movements.order_by("id")) if moved else [],
+        refunds=list(payment.refunds.order_by("id")) if refunded else [],
+        reviews=_open_reviews(Review.objects.filter(payment=payment)) if reviewed else [],
     )
 
 

@@ -140,7 +140,7 @@ def _append(  # noqa: PLR0913 - the row holds exactly these
 ) -> Transition:
     row = Transition.objects.create(
         payment=case.payment,
-        parent_id=cause.parent_id or _followed_from(case),
+        parent_id=cause.parent_id or _followed_from(case, decision),
         at=now,
         occurred_at=movement_time(fact, now),
         fact=fact.kind,
@@ -162,10 +162,12 @@ def _append(  # noqa: PLR0913 - the row holds exactly these
     return row
 
 
-def _followed_from(case: Case) -> int | None:
+def _followed_from(case: Case, decision: Decision) -> int | None:
     """The fact that made the state this one met: the last that had an effect on the payment."""
-    if case.payment is None or case.followed is not None or case.payment.version == 0:
+    if case.payment is None or case.followed is not None:
         return case.followed
+    if case.payment.version == (0 if decision.verdict == Verdict.NO_OP else 1):
+        return None  # the first one: every effect counts the version up
     effective = case.payment.transitions.exclude(verdict=Verdict.NO_OP).order_by("-id")
     return effective.values_list("pk", flat=True).first()
 

@@ -38,7 +38,7 @@ def choose_route(
     blocked = why_blocked(payment.method)
     if blocked:
         return Choice(None, None, (f"The payment method is refused everywhere. {blocked}",))
-    credentials = {c.gateway_account_id: c for c in payment.method.credentials.select_related("gateway_account")}
+    credentials = {credential.gateway_account_id: credential for credential in payment.method.credentials.all()}
     why: list[str] = []
     may_change = False
     for account, mismatch in _candidates(payment, amount):
@@ -49,6 +49,8 @@ def choose_route(
             refusal = why_not(account, payment_id=payment.pk, now=now, peek=peek)
             may_change = may_change or bool(refusal)
         if not refusal:
+            if credential is not None:
+                credential.gateway_account = account
             return Choice(account, credential, (*why, _chosen(account, first=not why)))
         why.append(f"{account.name}: {refusal.rstrip('.')}.")
     return Choice(None, None, tuple(why) or (_nowhere(payment),), may_change)

@@ -178,7 +178,7 @@ def _mark_sent(case: Case, operation: Operation, now: datetime) -> Ready:
     operation.done_before = now + timedelta(seconds=account.call_seconds)
     set_operation_clock(operation, account, now)
     set_payment_clock(case, now)
-    case.payment.save()
+    case.payment.save(update_fields=["waits_for", "next_check_at"])
     if operation.kind in COLLECTING:
         method = case.payment.method
         operation.fingerprint = method.fingerprint or f"pm:{method.public_id}"

@@ -8,6 +8,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from ledger.money import Money
 from payments.models import NetworkCeiling, Operation, PaymentMethod
@@ -55,6 +56,8 @@ def ceiling_reached(method: PaymentMethod, money: Money, now: datetime, *, initi
     """
     if method.kind != PaymentMethod.Kind.CARD:
         return ""
+    if not _declined(method).exists():
+        return ""  # almost every card: no rule counts anything
     network = network_of(method.brand)
     ceilings = [ceiling for ceiling in ceilings_of(network) if ceiling.enabled]
     longest = max([BAR, *(timedelta(hours=ceiling.window_hours) for ceiling in ceilings)])
@@ -73,15 +76,19 @@ def ceilings_of(network: str) -> list[NetworkCeiling]:
     return rows or [ceiling for ceiling in DEFAULTS if ceiling.network == name]
 
 
-def _declines(method: PaymentMethod, *, since: datetime) -> list[_Decline]:
+def _declined(method: PaymentMethod) -> QuerySet[Operation]:
     """By the card's fingerprint; calls sent before a gateway had told it stand under the method alone."""
     names = [f"pm:{method.public_id}", *([method.fingerprint] if method.fingerprint else [])]
-    rows = Operation.objects.filter(
-        fingerprint__in=names,
-        state=OperationState.DECLINED.value,
-        kind__in=[kind.value for kind in COLLECTING],
-        ended_at__gt=since,
-    ).exclude(failure_class__in=[name.value for name in _NOT_THE_NETWORKS])
+    return Operation.objects.filter(fingerprint__in=names, state=OperationState.DECLINED.value)
+
+
+def _declines(method: PaymentMethod, *, since: datetime) -> list[_Decline]:
+    collecting = [kind.value for kind in COLLECTING]
+    rows = (
+        _declined(method)
+        .filter(kind__in=collecting, ended_at__gt=since)
+        .exclude(failure_class__in=[name.value for name in _NOT_THE_NETWORKS])
+    )
     told = rows.values_list(
         "ended_at", "amount_minor", "currency", "network_code", "network_advice", "gateway_advice"
     ).order_by("-ended_at")
