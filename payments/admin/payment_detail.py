@@ -1,4 +1,4 @@
-"""How is a payment's page laid out? Turns the read `PaymentPage` into chips, links and tables; reads no database."""
+"""How is a payment's page laid out? Turns the read `PaymentPage` into chips, links and tables; reads next to nothing."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from payments.queries.disputes import standing_in
 from payments.queries.method_page import payment_hint
 from payments.queries.page import MoneyStrip, PaymentPage
 from payments.queries.timeline import Line, Run
+from payments.services.declining import words_for_payer
 from payments.services.payer_page import pay_address
 from payments.states import MovementKind, PaymentState, RetryState, ReviewState
 
@@ -77,7 +78,7 @@ def context_of(page: PaymentPage, *, sees_books: bool) -> dict[str, Any]:
         "money_cells": _cells(page.money),
         "can": [*_decide_steps(page), *(step for step in can if not step.blocked_by)],
         "cannot": [step for step in can if step.blocked_by],
-        "head_facts": _head_facts(payment),
+        "head_facts": [*_head_facts(payment), *_told_payer(page)],
         "attempts": [attempt_rows(view) for view in page.attempts],
         "several": len(page.attempts) > 1,
         "movements": _movements(page, links),
@@ -162,12 +163,24 @@ def _head_facts(payment: Payment) -> list[KeyValue]:
         lines.append(KeyValue("Gateway wanted", payment.wanted_gateway))
     if "upload_line" in payment.metadata:  # a hint that saves the others a query; the row is what counts
         lines += _upload(payment)
+    if payment.schedule_id:
+        schedule = payment.schedule
+        assert schedule is not None
+        lines.append(
+            KeyValue("Recurring charge", Link(schedule.name, address("payments_schedule_change", schedule.public_id)))
+        )
     if payment.possible_duplicate_of:
         first = payment.possible_duplicate_of
         lines.append(
             KeyValue("Possible duplicate of", Link(first.public_id, page_url(first), code=True), first.reference)
         )
     return lines
+
+
+def _told_payer(page: PaymentPage) -> list[KeyValue]:
+    """Of a payment that was refused: what its payer reads, which names no reason that helps a thief."""
+    refused = page.payment.state == PaymentState.FAILED and page.attempts and page.attempts[0].attempt.failure_class
+    return [KeyValue("Payer reads", words_for_payer(page.attempts[0].attempt))] if refused else []
 
 
 def _upload(payment: Payment) -> list[KeyValue]:

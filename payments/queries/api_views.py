@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db.models import OuterRef, Q, Subquery, Sum
 
 from payments.errors import InvalidInput, NotFound
-from payments.models import Attempt, Movement, Operation, Payment, Refund, Review
+from payments.models import Movement, Operation, Payment, Refund, Review
+from payments.queries.page_list import decisive_last
 from payments.states import MovementKind, OperationState, PaymentState, ReviewState, Waits
 
 NOT_FINISHED = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING})
@@ -174,10 +175,9 @@ def _open_reviews(keys: Iterable[int]) -> dict[int | None, str]:
     return dict(rows.values_list("payment", "public_id"))
 
 
-def _gateways(keys: Iterable[int]) -> dict[int, str]:
-    """Where each payment's latest attempt went."""
-    rows = Attempt.objects.filter(payment__in=keys).order_by("number")
-    return dict(rows.values_list("payment", "gateway_account__slug"))
+def _gateways(keys: list[int]) -> dict[int, str]:
+    """Where each payment's money is, else where it was tried last."""
+    return dict(decisive_last(keys).values_list("payment", "gateway_account__slug"))
 
 
 def _failures(keys: Iterable[int]) -> dict[int, dict[str, object]]:

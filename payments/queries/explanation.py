@@ -59,7 +59,9 @@ def explain(rows: PaymentRows, now: datetime) -> Explanation:
 
 
 def gateway_name(rows: PaymentRows) -> str:
-    return rows.account.name if rows.account else "the gateway"
+    """Where its money is, else where it was tried last."""
+    account = rows.paying_account or rows.account
+    return account.name if account else "the gateway"
 
 
 def _now(rows: PaymentRows, now: datetime) -> list[str]:
@@ -205,6 +207,10 @@ def _because(rows: PaymentRows) -> tuple[Reason, ...]:
     if made is not None:
         reasons.append(Reason(_with_code(rows, made), fact_anchor(made), made.at))
     reasons += [Reason(*told) for told in earlier_tries(rows)]
+    cancelled = _last(rows.facts, "retry_cancelled")
+    if cancelled is not None and rows.payment.state == PaymentState.FAILED:
+        who = f"{cancelled.actor}: " if cancelled.actor else ""
+        reasons.append(Reason(f"{who}{cancelled.because}", fact_anchor(cancelled), cancelled.at))
     asked = _last(rows.facts, "cancel_asked")
     if asked is not None and asked is not made:
         reasons.append(Reason(f"{asked.actor or 'The merchant'} asked to cancel.", fact_anchor(asked), asked.at))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.db.models import Case, Count, QuerySet, Value, When
 
 from payments.models import Attempt, Review
 from payments.queries.page_rows import Amounts, amounts_of
-from payments.states import ReviewState
+from payments.states import AttemptState, ReviewState
+
+_HAS_MONEY = (AttemptState.AUTHORISED.value, AttemptState.CAPTURED.value)
 
 
 @dataclass(frozen=True, slots=True)
 class RowExtras:
-    """Sums of movements, the latest attempt's gateway, and how many reviews are open."""
+    """Sums of movements, the gateway that has the money or else was tried last, and how many reviews are open."""
 
     amounts: Amounts
     gateway: str = ""
@@ -23,8 +25,13 @@ class RowExtras:
 def extras_of(keys: list[int]) -> dict[int, RowExtras]:
     """For every key; three queries however many rows."""
     amounts = amounts_of(keys)
-    tried = Attempt.objects.filter(payment__in=keys).order_by("number")
-    gateways = dict(tried.values_list("payment", "gateway_account__name"))
+    gateways = dict(decisive_last(keys).values_list("payment", "gateway_account__name"))
     waiting = Review.objects.filter(payment__in=keys, state=ReviewState.OPEN).order_by().values_list("payment")
     reviews = dict(waiting.annotate(Count("id")))
     return {key: RowExtras(amounts[key], gateways.get(key, ""), reviews.get(key, 0)) for key in keys}
+
+
+def decisive_last(keys: list[int]) -> QuerySet[Attempt]:
+    """The attempts of these payments, oldest first, but one that has money after all that have none."""
+    has_money = Case(When(state__in=_HAS_MONEY, then=Value(1)), default=Value(0))
+    return Attempt.objects.filter(payment__in=keys).order_by(has_money, "number")

@@ -96,6 +96,14 @@ class PaymentRows:
         return self.attempt.gateway_account if self.attempt else None
 
     @property
+    def paying_account(self) -> GatewayAccount | None:
+        """Where the money that counts was taken or is held, which may be an earlier attempt's; None: nowhere."""
+        took = {m.attempt_id for m in self.movements if m.kind == MovementKind.CAPTURE and m.counts}
+        holds = (a for a in self.attempts if a.state == AttemptState.AUTHORISED)
+        attempt = next((a for a in self.attempts if a.pk in took), None) or next(holds, None)
+        return attempt.gateway_account if attempt else None
+
+    @property
     def open_operation(self) -> Operation | None:
         return next((o for o in self.operations if o.state in OPEN_OPERATION_STATES), None)
 

@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from payments.models import GatewayAccount, Operation
+from payments.facts import Fact, FactKind
+from payments.models import GatewayAccount, Operation, Switch
 from payments.queries.explanation import Explanation, explain
 from payments.queries.page_rows import read_payment
-from tests.payments.admin.payment_scenes import SCENES, set_credentials
+from payments.services.recording import Cause, record_fact
+from payments.states import Source
+from tests.payments.admin.payment_scenes import SCENES, fresh, set_credentials
 from tests.payments.factories import nmi_account
 
 pytestmark = pytest.mark.django_db
@@ -204,3 +207,119 @@ def test_every_situation_has_a_reason_and_ends_its_sentences(scene: str) -> None
     assert len(explanation.because) <= 3
     assert explanation.because or scene == "stored"
     assert explanation.waiting or payment.next_check_at is None
+
+
+class TestBetweenTwoTries:
+    @pytest.mark.parametrize(
+        ("scene", "now"),
+        [
+            (
+                "retry_planned",
+                "Nothing was taken: NMI declined it (insufficient funds). "
+                "It is tried again on 04 Mar 12:00 UTC (in 47 h).",
+            ),
+            ("retry_cancelled", "Not paid: NMI declined it (insufficient funds). Nothing was taken."),
+            ("refused_by_first", "Stripe has been asked for 125.00 USD. Its answer is not here yet."),
+            ("paid_by_second", "Paid: Stripe took 125.00 USD."),
+            (
+                "refused_by_both",
+                "Not paid: NMI declined it (soft decline), then Stripe declined it (soft decline). Nothing was taken.",
+            ),
+            ("payers_turn", "The payer has to confirm 125.00 USD at their bank; Stripe takes it once they have."),
+            (
+                "being_closed",
+                "Stripe is asked to close what the payer could still finish there. Nothing else is tried before. "
+                "Cancelling has been asked; it happens as soon as the gateway has provably let go.",
+            ),
+            ("held_back", "Checked and in order. No gateway has been asked yet."),
+            (
+                "double_capture",
+                "Paid: Stripe took 125.00 USD. More money came: 125.00 USD is booked, and a review says what it is for.",
+            ),
+        ],
+    )
+    def test_says_where_it_stands(self, scene: str, now: str) -> None:
+        assert explained(scene).now == now
+
+    @pytest.mark.parametrize("scene", ["refused_by_first", "paid_by_second", "refused_by_both"])
+    def test_what_the_first_gateway_said_is_a_reason_and_leads_to_its_attempt(self, scene: str) -> None:
+        told = [r for r in explained(scene).because if r.anchor.startswith("att_")]
+
+        assert [r.text for r in told] == ["NMI refused: Do not honour (code 200). Stripe was asked next."]
+
+    def test_why_the_second_gateway_is_asked_stands_in_the_timeline(self) -> None:
+        payment = SCENES["paid_by_second"](NOON)
+
+        opened = payment.transitions.filter(fact="attempt_opened").order_by("-id")[0]
+
+        assert opened.because == "Stripe is asked. NMI first: asked already. Stripe is the next that can take it."
+
+    def test_a_planned_retry_says_when_why_and_what_ends_it(self) -> None:
+        explanation = explained("retry_planned")
+        (waiting,) = explanation.waiting
+
+        assert (waiting.whom, waiting.until, waiting.anchor[:4]) == ("the next try", NOON + timedelta(days=2), "rty_")
+        assert waiting.then.startswith("Every gateway may be asked anew, by priority.")
+        assert waiting.progress == "If it is not paid by 01 Apr 12:00, it expires."
+        assert [r.text for r in explanation.because[:2]] == [
+            "Retry 1 is planned: insufficient funds at NMI.",
+            "NMI refused: Insufficient funds (code 202).",
+        ]
+
+    def test_a_retry_taken_back_says_by_whom_and_why(self) -> None:
+        assert (
+            explained("retry_cancelled").because[-1].text == "olga: The planned retry was cancelled: the order changed"
+        )
+
+    def test_a_payer_at_their_bank_is_waited_for_until_the_window_closes(self) -> None:
+        (waiting,) = explained("payers_turn").waiting
+
+        assert (waiting.whom, waiting.since, waiting.until) == (
+            "the payer to confirm at their bank", NOON, NOON + timedelta(hours=1),
+        )  # fmt: skip
+        assert waiting.then == "If they have not, it is closed at Stripe, and then the payment has expired."
+
+    def test_what_is_over_for_us_is_closed_first(self) -> None:
+        payment = SCENES["payers_turn"](NOON)
+
+        explanation = explain(read_payment(payment), NOON + timedelta(hours=2))
+
+        assert explanation.now == (
+            "The payer could still finish it at Stripe: it is closed there before anything else is tried."
+        )
+
+    def test_a_closing_without_an_answer_says_what_it_leaves_open(self) -> None:
+        payment = SCENES["being_closed"](NOON)
+        Operation.objects.filter(payment=payment, kind="close").update(state="unknown")
+
+        explanation = explain(read_payment(payment), NOON + timedelta(minutes=1))
+
+        assert explanation.now.startswith(
+            "It is not known whether Stripe has closed it: the payer may still finish it. Nobody charges until it is."
+        )
+
+    def test_a_stop_is_named_with_its_person_and_reason(self) -> None:
+        (waiting,) = explained("held_back").waiting
+
+        assert waiting.whom == "sending to be resumed"
+        assert waiting.progress == "New charges are stopped since 12:00 by priya: bank incident"
+
+    def test_without_a_stop_it_waits_for_a_gateway(self) -> None:
+        payment = SCENES["held_back"](NOON)
+        Switch.objects.update(lifted_at=NOON)
+
+        (waiting,) = explain(read_payment(payment), NOON).waiting
+
+        assert waiting.whom == "a gateway that may be asked"
+
+    def test_money_of_an_earlier_attempt_is_said_to_be_there(self) -> None:
+        payment = SCENES["refused_by_both"](NOON)
+        first = payment.attempts.get(number=1)
+        late = Fact(
+            FactKind.CAPTURE, Source.LOOK_UP, NOON, money=payment.money, gateway_id="8100001", reference=first.reference
+        )
+        record_fact(late, account_id=first.gateway_account_id, cause=Cause(), now=NOON)
+
+        assert explain(read_payment(fresh(payment)), NOON).now == (
+            "Paid late, after it had been given up: NMI took 125.00 USD."
+        )
