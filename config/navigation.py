@@ -21,16 +21,22 @@ class Entry:
 
 SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
-        "Work",
+        "Payments",
         (
             Entry("Payments", "payments", "payments.payment"),
             Entry("Uploads", "upload_file", "payments.batch"),
+            Entry("Recurring charges", "autorenew", "payments.schedule"),
             Entry("Payment methods", "credit_card", "payments.paymentmethod"),
+        ),
+    ),
+    (
+        "To decide",
+        (
             Entry("Reviews", "rule", "payments.review"),
             Entry("Approvals", "how_to_reg", "payments.approval"),
             Entry("Disputes", "gavel", "payments.dispute"),
-            Entry("Inbox", "inbox", "payments.inboundevent"),
             Entry("Unmapped codes", "help_center", "payments.unmappedcode"),
+            Entry("Inbox", "inbox", "payments.inboundevent"),
         ),
     ),
     (
@@ -42,13 +48,18 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
-        "Set-up",
+        "Gateways",
         (
             Entry("Gateway accounts", "lan", "payments.gatewayaccount"),
             Entry("Routes", "alt_route", "payments.route"),
+            Entry("Stop sending", "front_hand", "payments.switch"),
+        ),
+    ),
+    (
+        "Rules",
+        (
             Entry("Decline codes", "credit_card_off", "payments.declinerule"),
             Entry("Network ceilings", "speed", "payments.networkceiling"),
-            Entry("Stop sending", "front_hand", "payments.switch"),
             Entry("Limits", "tune", "payments.limit"),
             Entry("People", "group", "auth.user"),
         ),

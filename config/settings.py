@@ -247,6 +247,7 @@ CONSOLE_QUEUES: list[str] = [
     "payments.queries.dispute_page.disputes_open",
     "payments.queries.queues.incidents_open",
     "payments.admin.approval.approvals_waiting",
+    "payments.queries.batch_queue.uploads_waiting",
     "payments.queries.queues.events_stuck",
     "payments.queries.queues.payments_waiting",
     "payments.queries.queues.codes_unmapped",

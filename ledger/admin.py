@@ -86,6 +86,7 @@ class AccountAdmin(LockedAdmin):
     list_display = ("account", "kept_for", "currency", "debit", "credit", "nature")
     list_filter = (AccountFilter, "currency", "memo")
     exact_search = ("code", "gateway", "customer")
+    search_help_text = "A code, a gateway or a customer. Compared exactly."
     list_title = "Accounts"
     list_intro = "Balances now, in the column of the side they stand on. Each opens to its statement."
     empty_title = "No account is in use"
@@ -183,6 +184,7 @@ class JournalEntryAdmin(LockedAdmin):
 
     list_display = ("entry", "description", "about", "amounts", "booked", "posted", "by")
     exact_search = ("public_id", "source_key", "subject")
+    search_help_text = "An entry's id, or the payment it is about. Compared exactly."
     address_field = "public_id"
     list_title = "Entries"
     list_intro = "Search by entry (je_…), by what it is about (pay_…) or by its source key. Entries are never changed."

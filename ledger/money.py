@@ -103,7 +103,8 @@ class Money:
             raise AmountError(f"{text!r} is not an amount: write digits and at most one decimal point, like '12.34'.")
         whole, _, fraction = text.partition(".")
         if len(fraction) > digits:
-            raise AmountError(f"{text!r} has {len(fraction)} decimals, but {currency} has {digits}.")
+            had = "1 decimal" if len(fraction) == 1 else f"{len(fraction)} decimals"
+            raise AmountError(f"{text!r} has {had}, but {currency} has {digits or 'none'}.")
         if len(whole) > _LONGEST_WHOLE:  # int() itself gives up at thousands of digits
             raise AmountError(f"{text[:40]!r}… is more than the books can hold.")
         return cls(int(whole + fraction.ljust(digits, "0")), currency)

@@ -35,8 +35,17 @@ def state_chip(approval: Approval, now: datetime) -> Chip:
 
 
 def subject_link(approval: Approval) -> Link:
-    """What it is about: a link where its id leads somewhere, else the words themselves."""
-    return link_to(approval.subject)
+    """What it is about, in words; a link where its id leads somewhere."""
+    known = link_to(approval.subject)
+    return Link(subject_words(approval), known.url)
+
+
+def subject_words(approval: Approval) -> str:
+    """What it is about, as it was shown to who asked: its first line names it, for a limit the first two."""
+    if approval.subject == "order":
+        return "all routes"
+    lines = [value for _, value in approval.shown[: 2 if approval.command == "change_limit" else 1]]
+    return ", ".join(lines) or approval.subject
 
 
 def shown_lines(approval: Approval) -> list[KeyValue]:

@@ -31,6 +31,7 @@ _TONES = {
     FailureClass.DUPLICATE: (Tone.QUIET, "content_copy"),
     FailureClass.UNKNOWN: (Tone.WARN, "help"),
 }
+_NAMES = {"nmi": "NMI", "convesiopay": "ConvesioPay", "stripe": "Stripe"}
 _CERTAINTIES = {
     Certainty.REFUSED: Chip("nothing taken", Tone.GOOD, "check_circle", "The gateway processed it and took nothing."),
     Certainty.NOT_SENT: Chip("never processed", Tone.GOOD, "check_circle", "It provably never reached processing."),
@@ -42,6 +43,11 @@ _CERTAINTIES = {
 def words(name: str) -> str:
     """A class or step as people read it."""
     return name.replace("_", " ")
+
+
+def provider_name(provider: str) -> str:
+    """A provider as it writes itself."""
+    return _NAMES.get(provider, provider)
 
 
 def class_chip(failure_class: str) -> Chip:

@@ -14,6 +14,7 @@ from django.urls import reverse
 from console.links import link_to
 from console.values import Amount, Banner, Chip, Link, QueueRow, Tone, WorkQueue
 from payments.models import InboundEvent, Incident, Payment, Review, UnmappedCode
+from payments.queries.decline_page import provider_name
 from payments.queries.review_page import held_amount, kind_words
 from payments.states import EventState, PaymentState, ReviewState, Waits
 
@@ -199,7 +200,7 @@ def _event(event: InboundEvent) -> QueueRow:
 def _unmapped(code: UnmappedCode) -> QueueRow:
     amounts = [Amount(minor, currency) for currency, minor in sorted(code.money.items())]
     return QueueRow(
-        title=Link(f"{code.provider} {code.code}", reverse("admin:payments_unmappedcode_changelist")),
+        title=Link(f"{provider_name(code.provider)} {code.code}", reverse("admin:payments_unmappedcode_changelist")),
         why=code.message or "The gateway gave no words.",
         since=code.first_seen_at,
         amount=amounts[0] if len(amounts) == 1 else None,

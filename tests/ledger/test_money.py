@@ -73,7 +73,7 @@ class TestParse:
         ("text", "currency"), [("1.234", "USD"), ("1.230", "USD"), ("1.0", "JPY"), ("0.0001", "KWD")]
     )
     def test_refuses_too_many_decimals_instead_of_rounding(self, text: str, currency: str) -> None:
-        with pytest.raises(AmountError, match=f"decimals, but {currency} has {minor_digits(currency)}"):
+        with pytest.raises(AmountError, match=f"decimals?, but {currency} has {minor_digits(currency) or 'none'}"):
             Money.parse(text, currency)
 
     @pytest.mark.parametrize("text", ["92233720368547758.08", "-92233720368547758.08", "9" * 5000])
