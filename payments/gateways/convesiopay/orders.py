@@ -28,6 +28,7 @@ from payments.gateways.errors import Unreadable
 from payments.states import COLLECTING, Certainty, FailureClass, OperationKind, Source
 
 K = OperationKind
+VAULT = "vault:"  # a merchant's own stored card, with the customer it belongs to: vault:<customer>/<stored id>
 STORED = "stored:"  # a credential of this form is a stored card of the command's customer, any other a payment token
 
 CHANGE_PATHS = {
@@ -71,8 +72,20 @@ def _refuses_credential(command: Command) -> str:
     # A mistyped integration could put the number itself where the token belongs; it must not travel on.
     if has_card_number(command.credential):
         return "the credential looks like a card number"
+    if command.credential.startswith(VAULT) and not all(map(is_id, _stored_card(command))):
+        return "a stored credential is written vault:<customer>/<stored id>"
     lacks_customer = command.credential.startswith(STORED) and not command.customer
     return "a stored card needs the customer it belongs to" if lacks_customer else ""
+
+
+def _stored_card(command: Command) -> tuple[str, str]:
+    """Customer and stored id of the credential; both empty for a single-use token."""
+    if command.credential.startswith(VAULT):
+        customer, _, stored = command.credential.removeprefix(VAULT).partition("/")
+        return customer, stored
+    if command.credential.startswith(STORED):
+        return command.customer, command.credential.removeprefix(STORED)
+    return "", ""
 
 
 def target_of(command: Command) -> str:
@@ -89,12 +102,12 @@ def request(command: Command) -> WireRequest:
             return WireRequest("POST", path, json={})
         own = {contract.OWN_REFERENCE: command.reference} if command.kind == K.REFUND else {}
         return WireRequest("POST", path, json={**amount, **own})
-    stored = command.credential.startswith(STORED)
+    customer, stored = _stored_card(command)
     body = amount | {contract.REFERENCE: order_number(command.kind, command.reference)}
     body |= {contract.METHOD: contract.MANUAL} if command.kind == K.AUTHORISE else {}
     body |= {"returnUrl": command.return_url} if command.return_url else {}
     if stored:
-        card = {"id": command.customer, contract.STORED_ID: command.credential.removeprefix(STORED)}
+        card = {"id": customer, contract.STORED_ID: stored}
         return WireRequest("POST", contract.STORED_PATH, json=body | {"customer": card})
     body |= {"paymentToken": command.credential}
     body |= {"email": command.payer_email} if command.payer_email else {}
@@ -274,7 +287,9 @@ def _card(details: Json) -> CardShown | None:
 def _text(command: Command, said: Json) -> str:
     text = text_in(said, contract.ERROR)
     # A refusal may quote the token it refuses.
-    return mask(text.replace(command.credential, "[credential]") if command.credential else text)
+    for secret in filter(None, (command.credential, *_stored_card(command))):
+        text = text.replace(secret, "[credential]")
+    return mask(text)
 
 
 def _evidence(command: Command, said: Json) -> dict[str, object]:

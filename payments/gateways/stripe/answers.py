@@ -8,7 +8,7 @@ from datetime import datetime
 from payments.facts import Fact, FactKind
 from payments.gateways.base import CardShown, CodeMeaning, Command, Issued, WireAnswer
 from payments.gateways.errors import Unreadable
-from payments.gateways.stripe import charges, codes, evidence, reading, refunds
+from payments.gateways.stripe import charges, codes, evidence, intents, reading, refunds
 from payments.gateways.stripe.charges import Telling
 from payments.gateways.stripe.values import (
     Json,
@@ -153,7 +153,9 @@ def _failed(command: Command, status: int, found: Json, telling: Telling) -> Fac
     )
     fact = reading.with_error(fact, error)
     # An error may quote the payment method that it refuses.
-    hidden = fact.message.replace(command.credential, "[credential]") if command.credential else fact.message
+    hidden = fact.message
+    for secret in filter(None, (command.credential, *intents.method_and_customer(command))):
+        hidden = hidden.replace(secret, "[credential]")
     return replace(fact, message=hidden, code=code)
 
 

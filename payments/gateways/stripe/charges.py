@@ -96,8 +96,8 @@ def _settlement(charge: Json, telling: Telling) -> list[Fact]:
     """
     entry = part(charge, "balance_transaction")
     if not entry:
-        named = id_in(charge, "balance_transaction")
-        return [named_only(_of_charge(charge, FactKind.SETTLEMENT_TOLD, telling, telling.at), named)] if named else []
+        fact = _of_charge(charge, FactKind.SETTLEMENT_TOLD, telling, telling.at)
+        return named_only(fact, charge)
     told = settlement_of(entry, telling)
     total = number_in(charge, "amount_captured")
     # One currency, and less than was captured: it is the entry of one capture of several.
@@ -107,9 +107,12 @@ def _settlement(charge: Json, telling: Telling) -> list[Fact]:
     return [replace(_of_charge(charge, FactKind.SETTLEMENT_TOLD, telling, happened), settlement=told)]
 
 
-def named_only(fact: Fact, named: str) -> Fact:
-    """That there is settlement money, not how much: whoever needs it asks."""
-    return replace(fact, money=None, occurrence=None, settlement=None, evidence={"balance_transaction": named})
+def named_only(fact: Fact, found: Json) -> list[Fact]:
+    """That there is settlement money, not how much: whoever hears it from a webhook asks."""
+    named = id_in(found, "balance_transaction")
+    if not named or fact.source != Source.WEBHOOK:
+        return []
+    return [replace(fact, money=None, occurrence=None, evidence={"balance_transaction": named})]
 
 
 def worth_told(found: Json, telling: Telling) -> SettlementTold | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ledger.money import Money
 from payments.card_numbers import has_card_number
 from payments.gateways.base import Command, WireRequest
@@ -16,6 +18,10 @@ KINDS = frozenset(OperationKind)
 NEW_CUSTOMER = "(new customer)"
 
 _WITH_WORTH = {"expand[0]": "latest_charge.balance_transaction"}  # the charge, and what it is worth
+
+# A merchant's own stored payment method, with the customer it belongs to where it has one.
+_VAULT = "vault:"
+_STORED = re.compile(r"vault:(?:(?P<customer>cus_[A-Za-z0-9]{1,90})/)?(?P<method>pm_[A-Za-z0-9_]{1,90})")
 
 _CANCEL_REASONS = {OperationKind.VOID: "requested_by_customer", OperationKind.CLOSE: "abandoned"}
 
@@ -39,7 +45,18 @@ def _refuses_credential(credential: str) -> str:
     if not credential:
         return "a payment method is needed"
     # A mistyped integration could put the number itself where the token belongs; it must not travel on.
-    return "the credential looks like a card number" if has_card_number(credential) else ""
+    if has_card_number(credential):
+        return "the credential looks like a card number"
+    malformed = credential.startswith(_VAULT) and not _STORED.fullmatch(credential)
+    return "a stored credential is written vault:pm_… or vault:cus_…/pm_…" if malformed else ""
+
+
+def method_and_customer(command: Command) -> tuple[str, str]:
+    """The payment method to charge, and its customer: those of a stored credential, else as the command names them."""
+    stored = _STORED.fullmatch(command.credential)
+    return (
+        (stored["method"], stored["customer"] or command.customer) if stored else (command.credential, command.customer)
+    )
 
 
 def request(command: Command) -> WireRequest:
@@ -58,11 +75,12 @@ def request(command: Command) -> WireRequest:
 
 def _collect(command: Command) -> dict[str, str]:
     manual = command.kind == OperationKind.AUTHORISE
+    method, _ = method_and_customer(command)
     form = _amount("amount", command.money) | {
         "currency": command.money.currency.lower(),
         "capture_method": "manual" if manual else "automatic",
         "confirm": "true",
-        "payment_method": command.credential,
+        "payment_method": method,
         "allowed_payment_method_types[0]": "card",
         "description": command.description,
     }
@@ -80,9 +98,10 @@ def _who_is_there(command: Command) -> dict[str, str]:
 
 
 def _kept(command: Command) -> dict[str, str]:
+    _, customer = method_and_customer(command)
     if command.store:
-        return {"setup_future_usage": "off_session", "customer": command.customer or NEW_CUSTOMER}
-    return {"customer": command.customer}
+        return {"setup_future_usage": "off_session", "customer": customer or NEW_CUSTOMER}
+    return {"customer": customer}
 
 
 def _capture(command: Command) -> dict[str, str]:

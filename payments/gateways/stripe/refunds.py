@@ -47,8 +47,7 @@ def _returned_at(refund: Json, telling: Telling) -> datetime:
 def _refund_settlement(refund: Json, telling: Telling) -> list[Fact]:
     entry = part(refund, "balance_transaction")
     if not entry:
-        named = id_in(refund, "balance_transaction")
-        return [named_only(_of_refund(refund, FactKind.SETTLEMENT_TOLD, telling, telling.at), named)] if named else []
+        return named_only(_of_refund(refund, FactKind.SETTLEMENT_TOLD, telling, telling.at), refund)
     told = replace(_of_refund(refund, FactKind.SETTLEMENT_TOLD, telling), money=None, occurrence=None)
     return [replace(told, settlement=settlement_of(entry, telling))]
 

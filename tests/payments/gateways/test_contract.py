@@ -86,6 +86,14 @@ def check(fact: Fact, source: Source) -> None:
     assert (fact.kind == FactKind.ACTION_REQUIRED) == bool(fact.action_url)
 
 
+# A credential that a merchant had stored there before: as it is given to us, and what of it goes out.
+STORED = {
+    "nmi": ("vault:123456", ("123456",)),
+    "stripe": ("vault:cus_9/pm_1Ab", ("cus_9", "pm_1Ab")),
+    "convesiopay": ("vault:CUS1/SPM1", ("CUS1", "SPM1")),
+}
+
+
 class TestRegistry:
     def test_an_unknown_provider_is_named_with_the_known_ones(self) -> None:
         with pytest.raises(UnknownProvider, match=r"'paypol'; there is one for: .*nmi"):
@@ -150,6 +158,19 @@ class TestRequests:
 
         assert "card number" in refusal
         assert number not in refusal
+
+    @of_each
+    def test_a_merchant_s_own_stored_credential_is_taken_and_never_quoted(self, provider: str) -> None:
+        whole, parts = STORED[provider]
+        adapter = get_adapter(provider)
+        asked = replace(command(OperationKind.SALE), credential=whole, reusable=True, stored_credential="used")
+        sent = adapter.request(asked)
+
+        assert adapter.refuses(asked) == ""
+        assert adapter.refuses(replace(asked, credential="vault:")) != ""
+        assert "vault:" not in f"{sent.path} {sent.form} {sent.json} {sent.headers}"
+        for part in parts:
+            assert part in f"{sent.form} {sent.json}"
 
 
 class TestAnswers:

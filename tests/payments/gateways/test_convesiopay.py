@@ -120,6 +120,22 @@ class TestRequests:
 
         assert (body["captureMethod"], body["orderNumber"]) == ("manual", f"{ATTEMPT}-hold")
 
+    def test_a_merchant_s_own_stored_card_names_its_customer_itself(self) -> None:
+        asked = replace(command(OperationKind.SALE), credential="vault:CUS1/SPM1", reusable=True)
+        wire = convesiopay.request(asked)
+
+        assert convesiopay.refuses(asked) == ""
+        assert wire.path == "/v1/payments/stored-card"
+        assert wire.json is not None
+        assert wire.json["customer"] == {"id": "CUS1", "storedPaymentMethodId": "SPM1"}
+        assert "paymentToken" not in wire.json
+
+    @pytest.mark.parametrize("odd", ["", "SPM1", "/SPM1", "CUS1/", "CUS1/SPM1/x", "CUS 1/SPM1"])
+    def test_a_stored_card_that_is_written_otherwise_is_refused(self, odd: str) -> None:
+        asked = replace(command(OperationKind.SALE), credential=f"vault:{odd}", customer="CUS1")
+
+        assert convesiopay.refuses(asked) == "a stored credential is written vault:<customer>/<stored id>"
+
     def test_a_stored_card_is_charged_at_a_path_of_its_own(self) -> None:
         stored = replace(command(OperationKind.SALE), credential="stored:SPM1", customer="CUS1", reusable=True)
 

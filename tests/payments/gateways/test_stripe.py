@@ -91,6 +91,27 @@ class TestForms:
 
         assert (sent["payment_method"], sent["customer"], "setup_future_usage" in sent) == ("pm_1", "cus_1", False)
 
+    @pytest.mark.parametrize(
+        ("credential", "customer"),
+        [("vault:pm_1Ab", None), ("vault:cus_9/pm_1Ab", "cus_9"), ("vault:pm_card_visa", None)],
+    )
+    def test_a_merchant_s_own_stored_card_goes_with_its_own_customer(
+        self, credential: str, customer: str | None
+    ) -> None:
+        asked = replace(command(OperationKind.SALE), credential=credential, reusable=True)
+
+        assert stripe.refuses(asked) == ""
+        assert form(asked)["payment_method"] == credential.rpartition("/")[2].removeprefix("vault:")
+        assert form(asked).get("customer") == customer
+
+    @pytest.mark.parametrize(
+        "odd", ["", "cus_9", "cus_9/", "cus_9/tok_1", "tok_1", "cus_9/pm_1/x", "pm_1 ", "acct/pm_1"]
+    )
+    def test_a_stored_card_that_is_written_otherwise_is_refused(self, odd: str) -> None:
+        refusal = stripe.refuses(replace(command(OperationKind.SALE), credential=f"vault:{odd}"))
+
+        assert refusal == "a stored credential is written vault:pm_… or vault:cus_…/pm_…"
+
     @pytest.mark.parametrize(("final", "said"), [(True, "true"), (False, "false")])
     def test_a_capture_names_its_intent_and_whether_more_will_come(self, final: bool, said: str) -> None:
         wire = stripe.request(replace(command(OperationKind.CAPTURE), final=final))
