@@ -13,6 +13,7 @@ from payments.admin import (
     payment_method,
     review,
     route,
+    schedule,
     switch,
     unmapped_code,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "payment_method",
     "review",
     "route",
+    "schedule",
     "switch",
     "unmapped_code",
 ]

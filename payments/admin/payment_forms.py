@@ -53,7 +53,7 @@ class CommandForm(forms.Form):
         self.add_error(name, _CARD)
 
 
-def _read_amount(text: str, currency: str) -> Money:
+def read_amount(text: str, currency: str) -> Money:
     """The amount as typed. Raises: ValidationError naming what is wrong with it."""
     try:
         money = Money.parse(text.strip(), currency)
@@ -64,7 +64,8 @@ def _read_amount(text: str, currency: str) -> Money:
     return money
 
 
-def _amount_field(label: str, help_text: str = "") -> forms.CharField:
+def amount_field(label: str, help_text: str = "") -> forms.CharField:
+    """A field for an amount; `read_amount` reads it."""
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
     return forms.CharField(label=label, max_length=40, widget=widget, help_text=help_text)
 
@@ -72,10 +73,10 @@ def _amount_field(label: str, help_text: str = "") -> forms.CharField:
 class AmountForm(CommandForm):
     """An amount in the payment's currency; `initial` carries currency and the most that is possible."""
 
-    amount = _amount_field("Amount", "In the payment's currency, digits and at most one decimal point.")
+    amount = amount_field("Amount", "In the payment's currency, digits and at most one decimal point.")
 
     def clean_amount(self) -> Money:
-        return _read_amount(self.cleaned_data["amount"], self.initial["currency"])
+        return read_amount(self.cleaned_data["amount"], self.initial["currency"])
 
 
 class RefundForm(AmountForm):
@@ -102,7 +103,7 @@ class PaymentForm(CommandForm):
     """A payment typed by hand: what is owed, by whom, and the gateway's token for the card."""
 
     reference = forms.CharField(max_length=100, help_text="The order this pays, as the merchant calls it.")
-    amount = _amount_field("Amount", "Digits and at most one decimal point, e.g. 12.34.")
+    amount = amount_field("Amount", "Digits and at most one decimal point, e.g. 12.34.")
     currency = forms.ChoiceField()
     token = forms.CharField(
         label="Payment token",
@@ -136,7 +137,7 @@ class PaymentForm(CommandForm):
         cleaned = super().clean()
         if "amount" in cleaned and "currency" in cleaned and not self.has_error("amount"):
             try:
-                cleaned["money"] = _read_amount(cleaned["amount"], cleaned["currency"])
+                cleaned["money"] = read_amount(cleaned["amount"], cleaned["currency"])
             except forms.ValidationError as error:
                 self.add_error("amount", error)
         return cleaned

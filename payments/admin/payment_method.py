@@ -26,11 +26,13 @@ from payments import errors
 from payments.admin.payment_chips import masked_payer
 from payments.admin.payment_commands import describe_conflict
 from payments.admin.payment_forms import CommandForm
+from payments.admin.schedule_commands import MAKE
 from payments.models import Credential, PaymentMethod
-from payments.queries import approval_page, method_page
+from payments.queries import approval_page, method_page, schedule_page
 from payments.queries.review_page import roles_that_may
 from payments.services import methods
 from payments.services.actors import Actor
+from payments.services.schedules.rows import RIGHT as SCHEDULE
 
 
 class BlockedFilter(admin.SimpleListFilter):
@@ -100,10 +102,19 @@ class PaymentMethodAdmin(LockedAdmin):
             "credential_columns": method_page.CREDENTIAL_COLUMNS,
             "block_columns": method_page.BLOCK_COLUMNS,
             "payment_columns": method_page.PAYMENT_COLUMNS,
+            "schedules": schedule_page.schedules_of(obj),
+            "schedule_columns": schedule_page.SCHEDULE_COLUMNS,
             "steps_to_take": self._steps(request, obj, pending=bool(pending)),
         }
 
     def _steps(self, request: HttpRequest, method: PaymentMethod, *, pending: bool) -> list[Step]:
+        return [*self._block_steps(request, method, pending=pending), self._schedule_step(request, method)]
+
+    def _schedule_step(self, request: HttpRequest, method: PaymentMethod) -> Step:
+        could = "" if holds_right(request.user, SCHEDULE) else f"{roles_that_may('edit_schedule')} could"
+        return Step("Set up a recurring charge", self.command_url("schedule", method), could)
+
+    def _block_steps(self, request: HttpRequest, method: PaymentMethod, *, pending: bool) -> list[Step]:
         could = "" if holds_right(request.user, methods.BLOCK) else f"{roles_that_may('block_method')} could"
         if method.blocked_at is None:
             return [Step("Block it everywhere", self.command_url("block", method), could)]
@@ -137,7 +148,11 @@ class PaymentMethodAdmin(LockedAdmin):
             facts=_facts,
             return_to=self.url_of,
         )
-        return [Command("block", methods.BLOCK, page=block), Command("lift", methods.BLOCK, page=lift)]
+        return [
+            Command("block", methods.BLOCK, page=block),
+            Command("lift", methods.BLOCK, page=lift),
+            Command("schedule", SCHEDULE, page=MAKE),
+        ]
 
     def _block(self, call: CommandCall) -> Outcome:
         method = methods.block_method(

@@ -22,6 +22,7 @@ from payments.models import (
     Approval,
     Batch,
     Dispute,
+    DueDate,
     InboundEvent,
     Limit,
     NetworkCeiling,
@@ -29,6 +30,7 @@ from payments.models import (
     PaymentMethod,
     Review,
     Route,
+    Schedule,
     Switch,
     UnmappedCode,
 )
@@ -93,6 +95,8 @@ PAGES: dict[str, frozenset[str]] = {
     "payments_batch_template": _SEES_PAYMENTS,
     "payments_approval_changelist": _SEES_PAYMENTS,
     "payments_approval_change": _SEES_PAYMENTS,
+    "payments_schedule_changelist": _SEES_PAYMENTS,
+    "payments_schedule_change": _SEES_PAYMENTS,
     "payments_limit_changelist": _SEES_PAYMENTS,
     "payments_limit_change": _SEES_PAYMENTS,
     "payments_paymentmethod_changelist": _SEES_PAYMENTS,
@@ -137,6 +141,13 @@ COMMANDS: dict[str, frozenset[str]] = {
     "payments_approval_withdraw": frozenset(ROLES),  # open to all who look; the service lets the maker alone
     "payments_limit_ask": _MONEY,
     "payments_limit_edit": _MONEY,
+    "payments_paymentmethod_schedule": _MONEY,
+    "payments_schedule_make": _MONEY,
+    "payments_schedule_edit": _MONEY,
+    "payments_schedule_pause": _MONEY,
+    "payments_schedule_resume": _MONEY,
+    "payments_schedule_stop": _MONEY,
+    "payments_schedule_charge_overdue": _MONEY,
     "payments_paymentmethod_block": _MONEY,
     "payments_paymentmethod_lift": _MONEY,
     "payments_review_decide_refund": _MONEY,
@@ -192,12 +203,14 @@ class World:
     limit: Limit
     checked: Batch
     running: Batch
+    recurring: Schedule
+    resting: Schedule
 
     def fill(self, route: str) -> str:
         """Put these rows into the address's place holders."""
         model = next((part for part in ("approval", "batch", "limit", "paymentmethod", "review", "inboundevent", "gatewayaccount",
                       "user", "journalentry", "account", "dispute",
-                      "declinerule", "networkceiling", "unmappedcode", "route", "switch")
+                      "declinerule", "networkceiling", "unmappedcode", "route", "switch", "schedule")
                       if f"/{part}/" in route), "payment")  # fmt: skip
         row = {
             "payment": self.held.public_id if "/capture/" in route or "/cancel/" in route else self.payment.public_id,
@@ -208,6 +221,7 @@ class World:
             "batch": (self.running if "/pause/" in route or "/cancel_rest/" in route else self.checked).public_id,
             "paymentmethod": self.blocked.public_id if "/lift/" in route else self.payment.method.public_id,
             "inboundevent": self.event.public_id,
+            "schedule": (self.resting if "/resume/" in route else self.recurring).public_id,
             "gatewayaccount": "nmi",
             "route": str(Route.objects.values_list("pk", flat=True)[0]),
             "switch": str(Switch.objects.values_list("pk", flat=True)[0]),
@@ -254,7 +268,22 @@ def world() -> World:
     User.objects.create_superuser(BOSS, password="pw")
     blocked, asked, limit = two_people(now)
     uploads = uploaded(lambda: now, "walk-row"), started(lambda: now, "walk-other-row")
-    return World(payment, held, Review.objects.get(), InboundEvent.objects.get(), blocked, asked, limit, *uploads)
+    charges = recurring(payment.method, "active"), recurring(payment.method, "paused")
+    return World(
+        payment, held, Review.objects.get(), InboundEvent.objects.get(), blocked, asked, limit, *uploads, *charges
+    )
+
+
+def recurring(method: PaymentMethod, state: str) -> Schedule:
+    """A monthly charge with a date that was skipped."""
+    today = datetime.now(UTC).date()
+    schedule = Schedule.objects.create(
+        name="Dues", reference=f"walk-{state}", method=method, amount_minor=1000, currency="USD", interval="month",
+        anchor=today, mandate="on paper", state=state, next_due_on=today + timedelta(days=31),
+        created_at=datetime.now(UTC),
+    )  # fmt: skip
+    DueDate.objects.create(schedule=schedule, due_on=today, skipped_because="an outage", decided_at=datetime.now(UTC))
+    return schedule
 
 
 def two_people(now: datetime) -> tuple[PaymentMethod, Approval, Limit]:
@@ -390,6 +419,21 @@ DEEDS = (
          "reason": "small uploads"},
     ),
     Deed("limit/{limit}/edit", "finance", {"per_item": "5", "per_day": "9", "reason": "small uploads"}),
+    Deed(
+        "schedule/make", "finance",
+        {"name": "Dues", "reference": "walk-new", "payment_method": "{method}", "amount": "5.00", "currency": "USD",
+         "anchor": "2100-01-31", "mandate": "on paper", "reason": "a new member"},
+    ),
+    Deed(
+        "paymentmethod/{method}/schedule", "operator",
+        {"name": "Dues", "reference": "walk-new", "amount": "5.00", "currency": "USD", "anchor": "2100-01-31",
+         "mandate": "on paper", "reason": "a new member"},
+    ),
+    Deed("schedule/{recurring}/edit", "operator", {"name": "Gold dues"}),
+    Deed("schedule/{recurring}/pause", "operator", {"because": "moving house"}),
+    Deed("schedule/{resting}/resume", "finance", {"because": "moved in"}),
+    Deed("schedule/{recurring}/stop", "finance", {"because": "left the club"}),
+    Deed("schedule/{recurring}/charge_overdue", "operator", {"reason": "the payer agreed"}),
     Deed("paymentmethod/{method}/block", "operator", {"reason": "the payer lost it"}),
     Deed("paymentmethod/{blocked}/lift", "finance", {"reason": "it was found"}),
     Deed("gatewayaccount/nmi/edit", "finance", {"call_seconds": "25"}),
@@ -411,21 +455,24 @@ class TestARightThatWasTakenAway:
 
     @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.name)
     def test_ends_a_command_between_preview_and_confirmation(self, world: World, deed: Deed) -> None:
-        path = "/admin/payments/" + deed.name.format(
-            payment=world.payment.public_id,
-            held=world.held.public_id,
-            event=world.event.public_id,
-            method=world.payment.method.public_id,
-            blocked=world.blocked.public_id,
-            approval=world.approval.public_id,
-            limit=world.limit.pk,
-            checked=world.checked.public_id,
-            running=world.running.public_id,
-        )
+        rows = {
+            "recurring": world.recurring.public_id,
+            "resting": world.resting.public_id,
+            "payment": world.payment.public_id,
+            "held": world.held.public_id,
+            "event": world.event.public_id,
+            "method": world.payment.method.public_id,
+            "blocked": world.blocked.public_id,
+            "approval": world.approval.public_id,
+            "limit": world.limit.pk,
+            "checked": world.checked.public_id,
+            "running": world.running.public_id,
+        }
+        path = "/admin/payments/" + deed.name.format(**rows)
         person, client = User.objects.get(username=deed.role), client_of(deed.role)
         form = client.get(f"{path}/").context["form"]
         answers = {name: form[name].value() for name in form.fields if form[name].value() not in (None, "")}
-        answers |= deed.answers
+        answers |= {name: answer.format(**rows) for name, answer in deed.answers.items()}
         shown = client.post(f"{path}/", {**answers, "step": "preview"})
         assert shown.status_code == 200, shown.context["form"].errors
         confirmed = {**answers, "step": "execute", "preview_seal": shown.context["seal"]}
