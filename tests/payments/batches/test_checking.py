@@ -104,7 +104,7 @@ class TestProblems:
         assert sentence in problem(amount=cell)[1]
 
     def test_decimals_are_judged_by_the_currency(self) -> None:
-        assert problem(amount="12.5", currency="JPY") == ("amount", "'12.5' has 1 decimals, but JPY has 0.")
+        assert problem(amount="12.5", currency="JPY") == ("amount", "'12.5' has 1 decimal, but JPY has none.")
 
     @pytest.mark.parametrize(
         ("currency", "sentence"),
