@@ -18,6 +18,11 @@ _DECIMAL_COMMA: Final = re.compile(r"-?[0-9]{1,12},[0-9]+")
 _GROUPED: Final = re.compile(r"-?[0-9]{1,3}(?:[,. '\u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?")
 _EXACT_DIGITS: Final = 15  # a spreadsheet's numbers keep no more
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_CARD_SHAPES: Final = (
+    (4, 4, 4, 4),
+    (4, 6, 5),
+    (8, 8),
+)  # as cards print their numbers; other shapes are too often chance
 _CHOICES: Final = {
     "capture": ("automatic", "manual"),
     "goods_class": ("physical", "digital", "cash_like"),
@@ -58,6 +63,7 @@ class Checker:
         row = Checked(number)
         named = [(name, cell) for name, cell in zip(self._headings, cells, strict=False) if name and cell.text]
         carded = [name for name, cell in named if has_card_number(cell.text)]
+        carded = carded or _split_card(named)
         if carded:
             row.problems = [(name, CARD_SENTENCE) for name in carded]
             return row
@@ -118,6 +124,18 @@ class Checker:
             )
         elif held and (gateway := values.get("gateway")) and gateway not in held:
             row.wrong("gateway", f"{gateway} has to take it, but its column holds no credential.")
+
+
+def _split_card(named: list[tuple[str, Cell]]) -> list[str]:
+    """The columns of a card number whose groups of digits stand in neighbouring cells: 4-4-4-4, 4-6-5 or two halves."""
+    for shape in _CARD_SHAPES:
+        for at in range(len(named) - len(shape) + 1):
+            part = named[at : at + len(shape)]
+            if all(
+                len(cell.text) == most and cell.text.isdigit() for (_, cell), most in zip(part, shape, strict=True)
+            ) and (has_card_number("".join(cell.text for _, cell in part))):
+                return [name for name, _ in part]
+    return []
 
 
 def _mangled_reference(cell: Cell) -> str:

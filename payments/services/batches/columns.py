@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 BY_NAME: Final = {column.name: column for column in COLUMNS}
 REQUIRED: Final = tuple(column.name for column in COLUMNS if column.required)
+LONGEST_HEADING: Final = 100
 RESULTS: Final = ("line", "outcome", "decline_class", "payment", "taken_by", "why")
 """What a file of results has beside the columns above; an upload of such a file leaves them aside."""
 
@@ -52,6 +53,12 @@ def heading_problem(headings: list[str], accounts: Collection[str]) -> str:
     named = [name for name in headings if name]
     if not named:
         return "The first line holds no headings. Download the template to see them."
+    strange = [name for name in named if len(name) > LONGEST_HEADING or not name.isprintable()]
+    if strange:
+        return (
+            f"The heading {strange[0][:60]!r} is longer than {LONGEST_HEADING} signs, or holds one that cannot be seen. "
+            "Rename it."
+        )
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         return f"The heading {twice[0]!r} stands there twice."
@@ -71,3 +78,13 @@ def heading_problem(headings: list[str], accounts: Collection[str]) -> str:
 
 def is_known(name: str, accounts: Collection[str]) -> bool:
     return name in BY_NAME or name in RESULTS or name in accounts or (name.startswith(METADATA) and name != METADATA)
+
+
+def without_secrets(values: Mapping[str, str]) -> dict[str, str]:
+    """A row's cells without the columns that hold what is paid with: what is not needed any more is not kept."""
+    return {name: text for name, text in values.items() if name not in SECRETS and not is_credential(name)}
+
+
+def is_credential(name: str) -> bool:
+    """Is the column one of a gateway account? Every other one has its name here."""
+    return name not in BY_NAME and not name.startswith(METADATA)

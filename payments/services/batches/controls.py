@@ -57,6 +57,7 @@ def resume_batch(public_id: str, *, version: int, actor: Actor, now: datetime) -
 def cancel_rest(public_id: str, *, version: int, actor: Actor, now: datetime) -> int:
     """This function will cancel every row that is not begun yet, and say how many. Payments already made go on.
 
+    The cells of such a row are forgotten, with what would have been paid with; its reference and amount stay.
     Raises: NotFound, Forbidden, Conflict, NotAllowedNow. Idempotent: what is cancelled stays so.
     """
     actor.require(START)
@@ -64,7 +65,7 @@ def cancel_rest(public_id: str, *, version: int, actor: Actor, now: datetime) ->
         batch = locked(public_id, version)
         if batch.state not in {BatchState.RUNNING, BatchState.PAUSED}:
             raise NotAllowedNow(f"The upload is {batch.state.replace('_', ' ')}: nothing of it waits to begin.")
-        cancelled = batch.rows.filter(state=RowState.READY).update(state=RowState.CANCELLED)
+        cancelled = batch.rows.filter(state=RowState.READY).update(state=RowState.CANCELLED, values={})
         if batch.state == BatchState.PAUSED:
             batch.mark_running()  # rows being made at this moment come to their end; then it is finished
             batch.paused_because = ""

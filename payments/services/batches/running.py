@@ -19,7 +19,7 @@ from payments.jobs import RUN_BATCH, enqueue
 from payments.models import Batch, BatchRow, Payment
 from payments.services.actors import SYSTEM
 from payments.services.batches.checking import decode_metadata
-from payments.services.batches.columns import BY_NAME, METADATA, SECRETS
+from payments.services.batches.columns import is_credential, without_secrets
 from payments.services.batches.retrying import retry_due_rows
 from payments.services.calls import Clock
 from payments.services.intake import MethodRequest, PayerRequest, PaymentRequest, create_payment
@@ -102,14 +102,14 @@ def _make(claimed: BatchRow, now: datetime) -> None:
             row.problems = [*row.problems, (refusal.field, refusal.detail)]
         else:
             row.state = RowState.MADE
-        row.values = _without_secrets(row.values)
+        row.values = without_secrets(row.values)  # from here on the payment method keeps them
         row.save()
 
 
 def _request(row: BatchRow) -> PaymentRequest:
     values: dict[str, str] = row.values
     assert row.amount_minor is not None
-    held = {name: text for name, text in values.items() if name in _accounts_named(values)}
+    held = {name: text for name, text in values.items() if is_credential(name)}
     return PaymentRequest(
         amount_minor=row.amount_minor,
         currency=row.currency,
@@ -124,16 +124,6 @@ def _request(row: BatchRow) -> PaymentRequest:
         metadata=decode_metadata(values) | {"upload": row.batch.public_id, "upload_line": row.number},
         request_id=f"{row.batch.public_id}:{row.number}",
     )
-
-
-def _accounts_named(values: dict[str, str]) -> set[str]:
-    return {name for name in values if name not in BY_NAME and not name.startswith(METADATA)}
-
-
-def _without_secrets(values: dict[str, str]) -> dict[str, str]:
-    """What the payment method keeps from here on is not kept twice."""
-    gone = SECRETS | _accounts_named(values)
-    return {name: text for name, text in values.items() if name not in gone}
 
 
 def _conclude(batch_id: int, now: datetime, *, at_once: bool) -> None:

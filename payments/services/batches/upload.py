@@ -10,11 +10,13 @@ from typing import IO
 
 from django.db import connection, transaction
 
+from ledger.money import BIGINT_MAX
 from payments.card_numbers import has_card_number
 from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotFound
 from payments.models import Batch, BatchRow
 from payments.services.actors import Actor
 from payments.services.batches.checking import Checked, Checker
+from payments.services.batches.columns import without_secrets
 from payments.services.batches.files import Table, Unreadable
 from payments.services.batches.known import Known
 from payments.services.batches.reading import digest_of, read_table
@@ -116,6 +118,8 @@ def _read(batch: Batch, file: IO[bytes]) -> None:
                 total = totals[row.money.currency]
                 total[0] += 1
                 total[1] += row.money.amount_minor
+                if total[1] > BIGINT_MAX:
+                    raise Unreadable(f"The rows up to line {row.number} add up to more than the books can hold.")
     batch.totals = dict(totals)
 
 
@@ -133,7 +137,7 @@ def _row(batch: Batch, row: Checked) -> BatchRow:
         batch=batch,
         number=row.number,
         state=RowState.BAD if bad else RowState.READY,
-        values=row.values,
+        values=without_secrets(row.values) if bad else row.values,  # a bad row is never started
         problems=row.problems,
         warnings=row.warnings,
         reference=row.reference,

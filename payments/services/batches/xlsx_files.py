@@ -9,12 +9,14 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import IO, Any, Final
 
-from openpyxl import load_workbook
+from openpyxl.reader.excel import ExcelReader
 
+from payments.card_numbers import has_card_number
 from payments.services.batches.files import EMPTY, MAX_COLUMNS, MAX_ROWS, Cell, Line, Table, Unreadable, clean, heading
+from payments.services.batches.xlsx_guard import SHEETS, STRINGS, GuardedArchive
 
 _MOST_PARTS: Final = 500
-_MOST_SHEET: Final = 256 * 1024 * 1024  # unpacked; a sheet is streamed
+_MOST_SHEET: Final = 256 * 1024 * 1024  # unpacked, all together; a sheet is streamed
 _MOST_STRINGS: Final = 48 * 1024 * 1024  # unpacked; the table of strings is held in memory
 _MOST_OTHER: Final = 8 * 1024 * 1024
 _MOST_EMPTY: Final = 20_000  # a sheet whose last row is number 1048576 costs time, not meaning
@@ -24,7 +26,10 @@ def open_xlsx(file: IO[bytes]) -> Table:
     """The table of a workbook's first sheet. Raises: Unreadable, also later, while its lines are read."""
     _refuse_bombs(file)
     with _readable():
-        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+        reader.archive = GuardedArchive(file)
+        reader.read()
+        book = reader.wb
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # what the file says of its own size is not believed
         rows = sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True)
@@ -34,8 +39,11 @@ def open_xlsx(file: IO[bytes]) -> Table:
         raise Unreadable(f"The sheet has more than {MAX_COLUMNS} columns.")
     while headings and not headings[-1]:
         headings.pop()
+    if has_card_number(" ".join(book.sheetnames)):
+        raise Unreadable("The name of a sheet holds what looks like a card number. Nothing of the file was stored.")
     others = f" The workbook has {len(book.worksheets)} sheets; only this one is read." if _more(book) else ""
-    return Table(headings, f"XLSX, sheet “{sheet.title[:60]}”.{others}", _lines(rows, len(headings)))
+    title = "".join(sign if sign.isprintable() else " " for sign in sheet.title[:60])
+    return Table(headings, f"XLSX, sheet “{title}”.{others}", _lines(rows, len(headings)))
 
 
 def _more(book: Any) -> bool:
@@ -55,15 +63,16 @@ def _refuse_bombs(file: IO[bytes]) -> None:
         raise Unreadable("The file is an archive, but no XLSX workbook. Save it as “Excel workbook (.xlsx)” or as CSV.")
     if any(part.flag_bits & 1 for part in parts):
         raise Unreadable("The file is protected with a password. Save it without one.")
-    too_large = any(part.file_size > _most(part.filename) for part in parts)
+    sheets = sum(part.file_size for part in parts if part.filename.startswith(SHEETS))
+    too_large = sheets > _MOST_SHEET or any(part.file_size > _most(part.filename) for part in parts)
     if len(parts) > _MOST_PARTS or too_large:
         raise Unreadable("The workbook unpacks to far more than a sheet of payments needs. It was not opened.")
 
 
 def _most(name: str) -> int:
-    if name.startswith("xl/worksheets/"):
+    if name.startswith(SHEETS):
         return _MOST_SHEET
-    return _MOST_STRINGS if name == "xl/sharedStrings.xml" else _MOST_OTHER
+    return _MOST_STRINGS if name == STRINGS else _MOST_OTHER
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import zipfile
 from datetime import datetime
 
 import pytest
-from defusedxml.common import EntitiesForbidden
 
 from payments.services.batches.files import MAX_ROWS, Cell, Unreadable
 from payments.services.batches.reading import digest_of, read_table
@@ -180,10 +179,8 @@ class TestXlsx:
         )
         file = with_part(xlsx_file(order("a")), "xl/worksheets/sheet1.xml", None, bomb)
 
-        with pytest.raises(Unreadable, match="The workbook cannot be read") as refused:
+        with pytest.raises(Unreadable, match="cannot be read: it declares entities"):
             read_table("a.xlsx", file, ACCOUNTS)
-
-        assert isinstance(refused.value.__cause__.__cause__, EntitiesForbidden)
 
     def test_a_row_with_an_absurd_number_is_refused_in_time(self) -> None:
         file = with_part(xlsx_file(order("a")), "xl/worksheets/sheet1.xml", b'<row r="2"', b'<row r="99999999"')
