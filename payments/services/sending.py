@@ -134,11 +134,23 @@ def _no_longer_wanted(case: Case, operation: Operation, now: datetime) -> Refusa
         return Refusal(f"the payment is {payment.state}")
     if operation.refund_id is not None and is_voided(case, operation.gateway_id):
         return Refusal("the transaction was voided, nothing is left to give back", code=NOTHING_LEFT)
+    if operation.refund_id is not None and _all_went_back(case, operation):
+        return Refusal(
+            "all that was taken has gone back by another hand, nothing is left to give back", code=NOTHING_LEFT
+        )
     held = held_hold(case, operation.gateway_id)
     if operation.kind == OperationKind.VOID and operation.refund_id is None and (held is None or held.is_zero):
         return Refusal("nothing is held any more")
     missing = missing_credentials(case.account)
     return Refusal(f"{missing[0]} is not set", FailureClass.CONFIGURATION_ERROR) if missing else None
+
+
+def _all_went_back(case: Case, operation: Operation) -> bool:
+    """Has everything that the attempt took gone back already? What goes back by this refund is not among it."""
+    signs = {MovementKind.CAPTURE: 1, MovementKind.REFUND: -1, MovementKind.REFUND_RETURN: 1}
+    rows = [m for m in case.movements if m.attempt_id == operation.attempt_id and m.currency == operation.currency]
+    left = sum(signs.get(MovementKind(m.kind), 0) * m.amount_minor for m in rows)
+    return any(m.kind == MovementKind.CAPTURE for m in rows) and left <= 0
 
 
 def _may_not_collect(case: Case, payment: Payment, now: datetime) -> Refusal | None:

@@ -1,0 +1,85 @@
+"""What Stripe tells late or in other words: refunds made by another hand, blocks told as declines, cards kept after a challenge."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from payments.models import Operation, Refund
+from payments.services.accounts import ensure_gateway_account
+from payments.services.actors import SYSTEM
+from payments.services.refunds import _plan, advance_refund, request_refund
+from payments.services.sending import run_operation
+from payments.states import PaymentState, RefundState
+from tests.payments.factories import Clock, paid, sweep_until_quiet
+from tests.payments.flows.books import balance, open_reviews
+from tests.payments.flows.test_stripe_payment import Gateway
+from tests.simulator_fixture import SimulatorProcess
+
+S = PaymentState
+
+
+@pytest.fixture(autouse=True)
+def account(transactional_db: None) -> None:
+    """Stripe alone, in place of the other flows' NMI."""
+    ensure_gateway_account("stripe", "stripe", "Stripe")
+
+
+@pytest.fixture
+def stripe(simulator: SimulatorProcess, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    monkeypatch.setenv("GATEWAY_STRIPE_BASE_URL", f"{simulator.url}/stripe")
+    monkeypatch.setenv("GATEWAY_STRIPE_SECRET_KEY", "sk_test_demo")
+    monkeypatch.setenv("GATEWAY_STRIPE_WEBHOOK_SECRET", "whsec_demo")
+    return Gateway(simulator, clock)
+
+
+class TestARefundOfWhatTheDashboardHasGivenBack:
+    @pytest.mark.parametrize("heard", ["before it is sent", "never"])
+    def test_ends_with_what_was_reserved_free(self, stripe: Gateway, clock: Clock, heard: str) -> None:
+        payment = paid(clock)
+        request_refund(payment.public_id, amount_minor=400, reason="returned", actor=SYSTEM, now=clock())
+        refund = Refund.objects.get()
+        stripe.act("refund_from_dashboard", payment, amount_minor=1000)
+        if heard == "before it is sent":
+            stripe.hear()
+        sweep_until_quiet(clock, rounds=12, step=timedelta(minutes=1))
+
+        refund.refresh_from_db()
+        payment.refresh_from_db()
+        assert (refund.state, payment.state) == (RefundState.FAILED, S.REFUNDED)
+        assert (balance("2030"), open_reviews()) == (0, [])
+        assert Refund.objects.filter(origin="external", amount_minor=1000).count() == 1
+        stripe.assert_books_agree()
+
+    def test_ends_by_itself_after_stripe_has_refused_it_as_refunded_already(
+        self, stripe: Gateway, clock: Clock
+    ) -> None:
+        payment = paid(clock)
+        request_refund(payment.public_id, amount_minor=400, reason="returned", actor=SYSTEM, now=clock())
+        refund = Refund.objects.get()
+        planned = _plan(refund.pk, clock())
+        assert planned is not None
+        stripe.act("refund_from_dashboard", payment, amount_minor=1000)
+        run_operation(planned, clock)
+        operation = Operation.objects.get(pk=planned)
+        assert (operation.state, operation.code) == ("unknown", "charge_already_refunded")
+
+        sweep_until_quiet(clock, rounds=12, step=timedelta(minutes=1))
+
+        refund.refresh_from_db()
+        operation.refresh_from_db()
+        assert (operation.state, refund.state) == ("failed", RefundState.FAILED)
+        assert refund.operations.latest("id").code == "nothing_left"
+        assert (balance("2030"), open_reviews()) == (0, [])
+        stripe.assert_books_agree()
+
+    def test_what_is_left_of_the_charge_still_goes_back(self, stripe: Gateway, clock: Clock) -> None:
+        payment = paid(clock)
+        stripe.act("refund_from_dashboard", payment, amount_minor=600)
+        stripe.hear()
+        request_refund(payment.public_id, amount_minor=400, reason="returned", actor=SYSTEM, now=clock())
+        advance_refund(Refund.objects.latest("id").pk, clock)
+
+        assert Refund.objects.latest("id").state == RefundState.SUCCEEDED
+        stripe.assert_books_agree()
