@@ -35,6 +35,7 @@ class Capabilities:
     verified: bool = True  # False: parts of its wire contract are assumed; people see "contract unconfirmed"
     issues_reusable: bool = False  # it turns a single-use token into a reusable credential when first used
     asks_payer: bool = False  # it may send the payer to their bank, and what is open there can be closed
+    vague_codes: frozenset[str] = frozenset()  # refusals that may hide a block by the gateway itself; its record tells
     lists_window: bool = True  # it can list what changed in a window; False: no back-fill, no probe by listing
 
 

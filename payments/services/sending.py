@@ -3,20 +3,20 @@ outcome recorded as a fact. Everything here may run twice at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, connection, transaction
 
 from payments.decisions import NOTHING_LEFT
 from payments.facts import Fact, FactKind
-from payments.gateways.base import Command, Issued
-from payments.gateways.errors import NotSent, NotTried, OutcomeUnknown
+from payments.gateways.base import Command, Issued, LookUpQuestion
+from payments.gateways.errors import GatewayError, NotSent, NotTried, OutcomeUnknown
 from payments.jobs import ADVANCE_PAYMENT, enqueue
 from payments.models import GatewayAccount, Operation, Payment
 from payments.services import declining, health, methods, switches, throttle
 from payments.services.accounts import missing_credentials
-from payments.services.calls import Clock, adapter_for, call, sender_lock
+from payments.services.calls import Clock, adapter_for, ask, call, sender_lock
 from payments.services.case import Case, held_hold, hold_alive, is_voided, lock_payment
 from payments.services.clocks import set_operation_clock, set_payment_clock
 from payments.services.operations import thaw
@@ -225,7 +225,30 @@ def _send(ready: Ready, clock: Clock) -> Heard:
         return Heard(_not_sent(error, clock()), tells_health=not isinstance(error, NotTried))
     except OutcomeUnknown as error:
         return Heard(Fact(FactKind.UNKNOWN, Source.ANSWER, clock(), message=str(error)[:300]))
-    return Heard(adapter.answer(ready.command, answer, at=clock()), adapter.issued(ready.command, answer))
+    fact = _asked_again(ready, adapter.answer(ready.command, answer, at=clock()), clock)
+    return Heard(fact, adapter.issued(ready.command, answer))
+
+
+def _asked_again(ready: Ready, fact: Fact, clock: Clock) -> Fact:
+    """A vague refusal in the words of the gateway's own record: a block by the gateway itself must not be tried again.
+
+    Where the record tells no more, or nobody answers, what was said first stands: nothing was taken.
+    """
+    adapter, command = adapter_for(ready.account), ready.command
+    vague = fact.code in adapter.capabilities.vague_codes and not fact.network_code
+    if fact.kind != FactKind.DECLINED or not vague or not fact.handle or command.kind not in COLLECTING:
+        return fact
+    question = LookUpQuestion(command.kind, command.reference, command.money, handle=fact.handle)
+    try:
+        told = adapter.look_up_answer(
+            question, ask(ready.account, adapter.look_up_request(question), clock), at=clock()
+        )
+    except GatewayError:
+        return fact
+    refusal = next((one for one in told.facts if one.kind == FactKind.DECLINED), None)
+    if refusal is None or refusal.failure_class != FailureClass.FRAUD:
+        return fact
+    return replace(fact, failure_class=refusal.failure_class, code=refusal.code, message=refusal.message)
 
 
 def _not_sent(error: NotSent, now: datetime) -> Fact:

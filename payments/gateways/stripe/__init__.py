@@ -47,6 +47,7 @@ class Stripe:
         hold_days=HOLD_DAYS,
         issues_reusable=True,
         asks_payer=True,
+        vague_codes=frozenset({"generic_decline", "card_declined"}),
     )
     assumptions: ClassVar[tuple[str, ...]] = (
         "the HTTP status of each error is as its API reference says; only 402 is read as a decline",
@@ -63,7 +64,7 @@ class Stripe:
         "merchant-initiated payments refer to the first use by themselves; its network transaction id is not sent",
         "a demand for the payer's confirmation is declined at once where nobody is there or no way leads back",
         "a refusal answered to our own call leaves nothing open: nobody else has been given the intent",
-        "a block by Stripe's own rules is answered as fraudulent; told as a generic decline, a look-up shows what it was",
+        "a block by Stripe's own rules that is answered as a generic decline bears no code of the network, and is looked up",
         "each webhook delivery, a repeated one too, is signed with a new time; five minutes of age are accepted",
         "webhooks come in any order and more than once, and their objects look as those of the pinned API version",
         "a refund that failed after its money had left names the balance transaction of its return",

@@ -141,6 +141,7 @@ def _failed(command: Command, status: int, found: Json, telling: Telling) -> Fac
     if not text_in(error, "type"):
         raise Unreadable("this is no error of Stripe's")
     intent = part(error, "payment_intent")
+    error = {**error, **reading.blocked(intent, error)}
     code, meaning = _meaning(command, status, error, intent)
     fact = replace(
         reading.unknown(command.kind, "", telling, {"status": status} | evidence.of_intent(intent)),

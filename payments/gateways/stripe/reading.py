@@ -87,7 +87,7 @@ def _released(intent: Json, held: Fact, telling: Telling) -> Fact:
 
 def refused(intent: Json, error: Json, telling: Telling, *, alive: bool) -> Fact:
     """Why the last try took nothing. `alive`: the payer, who was sent to their bank, could still try again."""
-    error = {**error, **_blocked(intent, error)}
+    error = {**error, **blocked(intent, error)}
     meaning = codes.declined(code_of(error))
     fact = replace(
         of_intent(intent, FactKind.DECLINED, telling),
@@ -99,7 +99,7 @@ def refused(intent: Json, error: Json, telling: Telling, *, alive: bool) -> Fact
     return with_error(fact, error)
 
 
-def _blocked(intent: Json, error: Json) -> Json:
+def blocked(intent: Json, error: Json) -> Json:
     """Stripe's own block, where its error tells it as any decline: the failed charge shows what it was."""
     outcome = part(intent, "latest_charge", "outcome")
     told = codes.declined(code_of(error)).failure_class == FailureClass.FRAUD

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from payments.models import Operation, Refund
+from payments.models import Operation, Payment, PaymentMethod, Refund
 from payments.services.accounts import ensure_gateway_account
 from payments.services.actors import SYSTEM
 from payments.services.refunds import _plan, advance_refund, request_refund
@@ -83,3 +83,41 @@ class TestARefundOfWhatTheDashboardHasGivenBack:
 
         assert Refund.objects.latest("id").state == RefundState.SUCCEEDED
         stripe.assert_books_agree()
+
+
+class TestABlockOfStripesOwn:
+    @pytest.mark.parametrize("word", ["highest_risk_level", "rule"])
+    def test_is_fraud_though_its_answer_calls_it_a_generic_decline(
+        self, stripe: Gateway, clock: Clock, word: str
+    ) -> None:
+        payment = paid(clock, token=f"tok_decline_{word}")
+
+        operation = payment.operations.get()
+        assert (operation.state, operation.failure_class, operation.code) == ("declined", "fraud", word)
+        assert payment.state == S.FAILED
+        assert PaymentMethod.objects.get().blocked_at is not None
+        assert captures_asked(payment) == 1
+
+    def test_an_issuer_s_generic_decline_is_not_asked_about(self, stripe: Gateway, clock: Clock) -> None:
+        payment = paid(clock, token="tok_decline_generic_decline")
+
+        operation = payment.operations.first()
+        assert operation is not None
+        assert (operation.failure_class, operation.network_code) == ("soft_decline", "05")
+        assert PaymentMethod.objects.get().blocked_at is None
+
+    def test_of_which_nobody_tells_more_stays_the_decline_it_was_called(self, stripe: Gateway, clock: Clock) -> None:
+        stripe.fault("dropped_request", "query")
+        payment = paid(clock, token="tok_decline_rule")
+
+        operation = payment.operations.first()
+        assert operation is not None
+        assert (operation.state, operation.failure_class, operation.code) == (
+            "declined",
+            "soft_decline",
+            "generic_decline",
+        )
+
+
+def captures_asked(payment: Payment) -> int:
+    return payment.operations.filter(kind="sale").count()
