@@ -218,6 +218,7 @@ class ReviewAdmin(LockedAdmin):
             "title": pages.kind_words(obj.kind),
             "page": page,
             "head_chip": page.chip,
+            "taken_columns": pages.TAKEN_COLUMNS,
             "movement_columns": pages.MOVEMENT_COLUMNS[:shown],
             "movements": [cells[:shown] for cells in page.movements],
             "entry_columns": ENTRY_COLUMNS,

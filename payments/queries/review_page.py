@@ -14,7 +14,7 @@ from ledger.chart import CHART
 from ledger.queries import entries_for_subject, entry_by_source_key
 from ledger.reports import EntryTable, entry_table
 from payments.models import Movement, Payment, Refund, Review, Transition
-from payments.states import RefundState, ReviewKind, ReviewState, Source
+from payments.states import MovementKind, RefundState, ReviewKind, ReviewState, Source
 
 K = ReviewKind
 QUESTIONS: dict[ReviewKind, tuple[str, str]] = {
@@ -132,11 +132,13 @@ class ReviewPage:
     case: tuple[KeyValue, ...]
     decided: tuple[KeyValue, ...]
     movements: tuple[tuple[Shown, ...], ...]
+    taken: tuple[tuple[Shown, ...], ...]
     opened_by: tuple[TimelineItem, ...]
     entries: tuple[EntryTable, ...]
     chip: Chip
 
 
+TAKEN_COLUMNS = ("Attempt", "Gateway", "Transaction", "Taken", "When", "Settled", "What it is")
 MOVEMENT_COLUMNS = ("Movement", "Amount", "Happened", "Counts", "Journal entry")
 
 
@@ -211,6 +213,7 @@ def review_page(review: Review, now: datetime, *, decision: str = "", payer: str
         case=_case(review, now),
         decided=_decided(review, decision),
         movements=tuple(_movement_cells(movement) for movement in movements),
+        taken=_taken(review),
         opened_by=_opened_by(review),
         entries=_entries(review, movements),
         chip=due_chip(review, now) or state_chip(review),
@@ -323,6 +326,33 @@ def _movement_cells(movement: Movement) -> tuple[Shown, ...]:
         if movement.counts
         else Chip("no", Tone.QUIET, "pause", "Not part of the payment's amounts: the case holds it, or held it."),
         link_to(entry.public_id) if entry else None,
+    )
+
+
+def _taken(review: Review) -> tuple[tuple[Shown, ...], ...]:
+    """What was taken for the payment, transaction beside transaction; nothing where it was taken once."""
+    if review.payment is None:
+        return ()
+    captures = review.payment.movements.filter(kind=MovementKind.CAPTURE).select_related("attempt", "gateway_account")
+    found = list(captures.order_by("attempt__number", "id")[:_MOST_MOVEMENTS])
+    if len({(m.gateway_account_id, m.gateway_id) for m in found}) < 2:
+        return ()
+    return tuple(_taken_cells(movement, review) for movement in found)
+
+
+def _taken_cells(movement: Movement, review: Review) -> tuple[Shown, ...]:
+    mine = (movement.gateway_account_id, movement.gateway_id) == (review.gateway_account_id, review.gateway_id)
+    here = Chip("this case", Tone.WARN, "rule", "The money that this case is about")
+    pays = Chip("pays the order", Tone.GOOD, "check_circle", "Part of the payment's amounts")
+    other = Chip("not counted", Tone.QUIET, "pause", "Another case holds it, or held it")
+    return (
+        f"attempt {movement.attempt.number}" if movement.attempt else "by another hand",
+        movement.gateway_account.name,
+        Link(movement.gateway_id, "", code=True),
+        Amount(movement.amount_minor, movement.currency),
+        movement.occurred_at,
+        movement.settled_at or "not yet",
+        here if mine else pays if movement.counts else other,
     )
 
 

@@ -280,6 +280,29 @@ def _means(case: Case, refund: Refund, attempt: Attempt) -> OperationKind | None
     return None
 
 
+def means_words(review: Review) -> str:
+    """How the money of a case would go back now, concretely: "Void at NMI of transaction 81…: not settled yet."
+
+    Empty where no attempt of ours made it. Read without a lock, for people to look at; `advance_refund` decides anew.
+    """
+    payment, attempt, money = review.payment, review.attempt, review.held
+    if payment is None or attempt is None or money is None or not money.is_positive:
+        return ""
+    case = Case(review.gateway_account, payment, attempt, movements=list(payment.movements.order_by("id")))
+    refund = Refund(
+        payment=payment, attempt=attempt, review=review, amount_minor=money.amount_minor, currency=money.currency
+    )
+    where = f"{case.account.name} of transaction {transaction_of(refund, attempt, case)}"
+    if is_voided(case, transaction_of(refund, attempt, case)):
+        return f"Nothing is left to give back at {where}: it was voided."
+    means = _means(case, refund, attempt)
+    if means == OperationKind.VOID:
+        return f"Void at {where}, {money}: it is not settled yet."
+    if means == OperationKind.REFUND:
+        return f"Refund at {where}, {money}."
+    return f"Refund at {where}, {money}, once it stands in a settled batch: a part can not be voided."
+
+
 def _wait(refund: Refund, because: str, until: datetime, now: datetime) -> None:
     if refund.state != RefundState.WAITING:
         refund.mark_waiting()

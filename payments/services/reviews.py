@@ -17,6 +17,7 @@ from payments.services.case import lock_payment, lock_transaction
 from payments.services.clocks import set_payment_clock
 from payments.services.dispositions import CHOICES, Choice, refusal_of
 from payments.services.recording import Cause, apply_fact
+from payments.services.refunds import means_words
 from payments.services.resolution import ask_about
 from payments.services.review_effects import EFFECTS, Decided
 from payments.services.snapshots import snapshot_of
@@ -66,11 +67,17 @@ class Prepared:
 def options_of(review: Review) -> tuple[Option, ...]:
     """The prepared decisions of a case, the recommended one first."""
     options = [
-        Option(c.code, c.label, c.explanation, c.recommended_for(review), refusal_of(c, review))
+        Option(c.code, c.label, _explanation(c, review), c.recommended_for(review), refusal_of(c, review))
         for c in CHOICES
         if c.fits(review)
     ]
     return tuple(sorted(options, key=lambda o: (bool(o.refused), not o.recommended)))
+
+
+def _explanation(choice: Choice, review: Review) -> str:
+    """Giving it back says by which means, where, and of which transaction."""
+    means = means_words(review) if choice.code == "refund" else ""
+    return f"{choice.explanation} {means}".strip()
 
 
 def prepare_decision(review_id: str, *, option: str, actor: Actor, clock: Clock, target_payment: str = "") -> Prepared:
@@ -124,10 +131,12 @@ def _stamp(review_pk: int, now: datetime, *, answered: bool) -> Review:
 
 def _lines(review: Review, choice: Choice, target_payment: str) -> tuple[str, ...]:
     account = {"2050": "suspense", "2040": "overpayments owed"}.get(review.held_on, review.held_on)
-    return tuple(
+    lines = [
         line.format(money=review.held, account=account, target=target_payment or "the payment you name")
         for line in choice.lines
-    )
+    ]
+    means = means_words(review) if choice.code == "refund" else ""
+    return (*lines, *([means] if means else []))
 
 
 def decide_review(  # noqa: PLR0913 - a decision has this many parts
@@ -156,8 +165,10 @@ def decide_review(  # noqa: PLR0913 - a decision has this many parts
         raise InvalidInput("A decision needs a note: what did you see, why this?", field="note")
     found = _find(review_id)
     with transaction.atomic():
-        case = lock_payment(found.payment_id, found.gateway_account) if found.payment_id else None
-        if case is None:  # the same lock that facts of nobody's transaction take
+        case = lock_payment(found.payment_id) if found.payment_id else None
+        if case is not None:
+            case.account = found.gateway_account  # the case's own, which need not be the last attempt's
+        else:  # the same lock that facts of nobody's transaction take
             lock_transaction(found.gateway_account_id, found.gateway_id)
         review = Review.objects.select_for_update().get(pk=found.pk)
         _guard(review, choice, version, now)
