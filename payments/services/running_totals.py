@@ -30,6 +30,9 @@ def as_one_movement(case: Case, fact: Fact) -> Fact:
     if new.amount_minor > 0:
         worth = _worth_of(fact, new, first=False)
         return replace(fact, money=new, settlement=worth, occurrence=next_occurrence(booked, fact))
+    if new.amount_minor < 0 and fact.money.amount_minor > 0 and len({row.occurrence for row in rows}) == 1:
+        # No total came before the first one: who says less of it contradicts what we were told, and it is corrected.
+        return replace(fact, occurrence=rows[-1].occurrence)
     # Known, or an older word: such totals never fall, and even a look-up may be overtaken on its way to us.
     last = rows[-1].occurrence
     return replace(fact, money=known_money(booked, fact.gateway_id, kind, occurrence=last), occurrence=last)

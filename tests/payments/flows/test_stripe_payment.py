@@ -138,6 +138,19 @@ class TestASale:
         assert (payment.state, captures()) == (S.CAPTURED, [1000])
         stripe.assert_books_agree()
 
+    def test_that_took_less_than_its_answer_says_is_corrected_and_asked_about(
+        self, stripe: Gateway, clock: Clock
+    ) -> None:
+        stripe.fault("amount_off:-25:silent", "sale")
+        payment = paid(clock)
+        assert captures() == [1000]
+
+        stripe.hear(shuffled=5)
+        sweep_until_quiet(clock, rounds=3, step=timedelta(minutes=2))
+
+        assert (captures(), open_reviews()) == ([1000, -25], ["amount_mismatch"])
+        stripe.assert_books_agree()
+
     def test_made_while_nobody_listened_is_back_filled(self, stripe: Gateway, clock: Clock) -> None:
         payment = paid(clock)
         stripe.act("refund_from_dashboard", payment, amount_minor=300)
@@ -147,7 +160,8 @@ class TestASale:
             actor=operator("ask_gateway"),
         )  # fmt: skip
 
-        assert filled.changed == 1
+        # The refund is booked; what it is worth is only named by the list, and asked for.
+        assert (filled.facts["apply"], filled.facts["ask"], filled.changed) == (1, 1, 2)
         stripe.assert_books_agree()
 
 
