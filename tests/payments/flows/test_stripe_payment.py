@@ -142,7 +142,7 @@ class TestASale:
         self, stripe: Gateway, clock: Clock
     ) -> None:
         stripe.fault("amount_off:-25:silent", "sale")
-        payment = paid(clock)
+        paid(clock)
         assert captures() == [1000]
 
         stripe.hear(shuffled=5)
