@@ -82,7 +82,7 @@ def _order_of(e: Evidence) -> Iterator[str]:
     orders = {t["transaction_id"]: t.get("description", "") for t in e.their_transactions}
     bought = {plan.payer: plan.reference for plan in e.plans}
     for m in _charges(e):
-        yield orders.get(m["gateway_id"]) or bought.get(m["payer_email"], m["reference"])
+        yield str(orders.get(m["gateway_id"]) or bought.get(m["payer_email"], m["reference"]))
 
 
 def _held_beside(e: Evidence, payment: Row) -> int:
