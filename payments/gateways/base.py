@@ -155,7 +155,8 @@ class LookUpAnswer:
     and outcomes seen for it, of every kind, so that one look-up of a sale also tells of its later void or settlement.
     `in_progress` True: the gateway itself has not finished. `evidence` is redacted and JSON-able.
     `next_cursor`: the list goes on from there; a look-up that was not found so far is asked again with it. `last`: the
-    gateway says itself that no page of the window follows; where it does not, an empty page is the last.
+    gateway says itself that no page of the window follows; where it does not, an empty page is the last. `issued`: what the
+    collecting call that was asked about gave us for later, and shows of the card; it goes into no evidence.
     """
 
     answered: bool
@@ -165,6 +166,7 @@ class LookUpAnswer:
     evidence: dict[str, object] = field(default_factory=dict)
     next_cursor: str = ""
     last: bool = False
+    issued: Issued | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

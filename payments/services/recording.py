@@ -23,7 +23,7 @@ from payments.services.effects import Done, carry_out
 from payments.services.refund_returns import spelled_out
 from payments.services.running_totals import as_one_movement
 from payments.services.snapshots import snapshot_of
-from payments.states import RefundState
+from payments.states import RefundState, Source
 
 _REFUSALS = frozenset({FactKind.DECLINED, FactKind.NOT_SENT})
 
@@ -81,7 +81,7 @@ def apply_fact(case: Case, snapshot: Snapshot, fact: Fact, cause: Cause, now: da
     done = Done()
     if decision.verdict != Verdict.NO_OP:
         done = carry_out(case, fact, decision, now=now, actor=cause.actor)
-        _keep_payment(case, decision, now)
+        _keep_payment(case, fact, decision, now)
     if fact.kind in _REFUSALS and case.operation is not None and decision.verdict != Verdict.NO_OP:
         declining.note_unmapped(case.operation, fact, now)
     row = _append(case, snapshot, fact, cause, decision, done, before, now)
@@ -90,12 +90,12 @@ def apply_fact(case: Case, snapshot: Snapshot, fact: Fact, cause: Cause, now: da
     )
 
 
-def _keep_payment(case: Case, decision: Decision, now: datetime) -> None:
+def _keep_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
     """Set the payment's clock after everything around it has moved, and nudge the worker if its next step is due."""
     payment = case.payment
     if payment is None:
         return
-    set_payment_clock(case, now, ask=decision.verdict == Verdict.ASK)
+    set_payment_clock(case, now, ask=decision.verdict == Verdict.ASK or _hides_credential(case, fact))
     payment.version += 1
     payment.updated_at = now
     payment.save()
@@ -105,6 +105,16 @@ def _keep_payment(case: Case, decision: Decision, now: datetime) -> None:
     due = refund is not None and refund.next_check_at is not None and refund.next_check_at <= now
     if refund is not None and refund.state == RefundState.WAITING and due:
         enqueue(ADVANCE_REFUND, refund.pk)
+
+
+def _hides_credential(case: Case, fact: Fact) -> bool:
+    """Has a webhook told of the money of a call that was to store the card? It brings no credential: only a look-up does."""
+    took = fact.source == Source.WEBHOOK and fact.kind in {FactKind.AUTHORISATION, FactKind.CAPTURE}
+    operation, payment = case.operation, case.payment
+    if not took or operation is None or payment is None or not operation.request.get("store"):
+        return False
+    stored = payment.method.credentials.filter(gateway_account_id=operation.gateway_account_id, reusable=True)
+    return not stored.exists()
 
 
 def states_of(case: Case) -> dict[str, str]:

@@ -13,10 +13,10 @@ from django.db import transaction
 from payments.decisions import DUPLICATE_OF_OTHER, Verdict
 from payments.errors import NotFound
 from payments.facts import Fact, FactKind
-from payments.gateways.base import LookUpAnswer, LookUpQuestion
+from payments.gateways.base import Issued, LookUpAnswer, LookUpQuestion
 from payments.gateways.errors import GatewayError
 from payments.models import Attempt, GatewayAccount, LookUp, Movement, Operation, Payment, Review, Transition
-from payments.services import incidents
+from payments.services import incidents, methods
 from payments.services.actors import Actor
 from payments.services.calls import Clock, adapter_for, ask, is_in_flight
 from payments.services.case import lock_payment
@@ -161,8 +161,20 @@ def look_up(
         record_fact(fact, account_id=operation.gateway_account_id, cause=_cause_of(fact, operation, cause), now=clock())
         for fact in answer.facts
     ]
+    if answer.issued is not None and operation.kind in COLLECTING:
+        _keep_issued(operation, answer.issued, clock())
     _conclude(operation_id, answer, evidence, clock, may_conclude=may_conclude)
     return Asked(answered=True, changes=_changes(recorded))
+
+
+def _keep_issued(operation: Operation, issued: Issued, now: datetime) -> None:
+    """What no answer to the call has brought: the payer confirmed it later, or the answer was lost. A credential only
+    where this call was to store one."""
+    if not operation.request.get("store"):
+        issued = replace(issued, credential="", customer="", network_transaction_id="")
+    with transaction.atomic():
+        lock_payment(operation.payment_id)
+        methods.keep_issued(operation.pk, issued, now)
 
 
 def _cause_of(fact: Fact, operation: Operation, cause: Cause) -> Cause:

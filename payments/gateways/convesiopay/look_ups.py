@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from payments.facts import Fact
-from payments.gateways.base import LookUpAnswer, LookUpQuestion, WireAnswer, WireRequest
+from payments.gateways.base import Issued, LookUpAnswer, LookUpQuestion, WireAnswer, WireRequest
 from payments.gateways.convesiopay import contract, history, orders
 from payments.gateways.convesiopay.values import Json, evidence_of, is_id, read_json, rows, text_in
 from payments.gateways.errors import Unreadable
@@ -55,7 +55,13 @@ def answer(question: LookUpQuestion, wire: WireAnswer, *, at: datetime) -> LookU
         in_progress=any(one.in_progress for one in told),
         facts=tuple(_all_facts(told)),
         evidence=evidence,
+        issued=next(filter(None, map(_kept, payments)), None),
     )
+
+
+def _kept(payment: Json) -> Issued | None:
+    taken = text_in(payment, "status") in (contract.SUCCEEDED, contract.AUTHORISED)
+    return orders.kept_of(payment) if taken else None
 
 
 def _all_facts(told: list[history.Told]) -> Iterator[Fact]:

@@ -266,9 +266,14 @@ def issued(command: Command, wire: WireAnswer) -> Issued | None:
     status = text_in(said, "status")
     if command.kind not in COLLECTING or status not in (contract.SUCCEEDED, contract.AUTHORISED, *contract.WAITING):
         return None
-    details = part(said, "paymentMethodDetails")
+    return kept_of(said)
+
+
+def kept_of(payment: Json) -> Issued | None:
+    """The stored card that a payment names with its customer, once it has taken or holds money, and what it shows of it."""
+    status, details = text_in(payment, "status"), part(payment, "paymentMethodDetails")
     stored, (flat, nested) = id_in(details, contract.STORED_ID), contract.CUSTOMER
-    customer = id_in(said, flat) or id_in(part(said, nested), "id")
+    customer = id_in(payment, flat) or id_in(part(payment, nested), "id")
     credential = f"{STORED}{stored}" if stored and customer and status not in contract.WAITING else ""
     card = _card(details)
     if not credential and card is None:

@@ -5,19 +5,22 @@ Source: docs.nmi.com/reference/query.md.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 
 from payments.facts import Fact
-from payments.gateways.base import LookUpAnswer, LookUpQuestion, WireAnswer, WireRequest
+from payments.gateways.base import CardShown, Issued, LookUpAnswer, LookUpQuestion, WireAnswer, WireRequest
 from payments.gateways.errors import Unreadable
 from payments.gateways.nmi import history, report
 from payments.gateways.nmi.report import Transaction
-from payments.gateways.nmi.values import stamp_of
+from payments.gateways.nmi.transact import VAULT
+from payments.gateways.nmi.values import mask, stamp_of
 from payments.states import COLLECTING, OperationKind
 
 PATH = "/api/query.php"
 PAGE_SIZE = 100  # transactions; NMI sends whole documents, so pages stay small
+_EXPIRY = re.compile(r"(0[1-9]|1[0-2])(\d\d)")  # MMYY
 _SHOWN = 20  # transactions kept as evidence of one answer
 
 _ACTIONS: dict[OperationKind, tuple[str, ...]] = {
@@ -57,7 +60,34 @@ def answer(question: LookUpQuestion, wire: WireAnswer, *, at: datetime) -> LookU
         return LookUpAnswer(answered=False, evidence={"doubt": str(doubt), "status": wire.status})
     evidence: dict[str, object] = {"by": name, "count": len(ours)}
     evidence["transactions"] = [history.evidence_for(transaction) for transaction in ours[:_SHOWN]]
-    return LookUpAnswer(answered=True, found=bool(ours), in_progress=unfinished, facts=tuple(facts), evidence=evidence)
+    return LookUpAnswer(
+        answered=True,
+        found=bool(ours),
+        in_progress=unfinished,
+        facts=tuple(facts),
+        evidence=evidence,
+        issued=next(filter(None, map(_issued, ours)), None),
+    )
+
+
+def _issued(transaction: Transaction) -> Issued | None:
+    """What a transaction that collects shows of its card; the vault id only where it was approved."""
+    if not (transaction.succeeded("sale", "auth") or transaction.refused("sale", "auth")):
+        return None
+    approved = transaction.succeeded("sale", "auth") and transaction.vault_id.isalnum()
+    found = _EXPIRY.fullmatch(transaction.expiry)
+    four = transaction.card[-4:]
+    card = CardShown(
+        brand=mask(transaction.brand)[:20],
+        last_four=four if len(four) == 4 and four.isascii() and four.isdigit() else "",
+        expires=(2000 + int(found[2]), int(found[1])) if found else None,
+        fingerprint=mask(transaction.card_hash)[:64],
+    )
+    return Issued(
+        credential=f"{VAULT}{transaction.vault_id}" if approved else "",
+        network_transaction_id=transaction.transaction_id if approved else "",
+        card=card,
+    )
 
 
 def _named(reported: tuple[Transaction, ...], name: str, value: str) -> list[Transaction]:

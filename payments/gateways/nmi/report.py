@@ -46,6 +46,10 @@ class Transaction:
     avs: str
     cvv: str
     actions: tuple[Action, ...]
+    brand: str = ""
+    expiry: str = ""
+    card_hash: str = ""
+    vault_id: str = ""
 
     def succeeded(self, *action_types: str) -> tuple[Action, ...]:
         return tuple(action for action in self.actions if action.success and action.action_type in action_types)
@@ -96,6 +100,10 @@ def _transaction(element: Element) -> Transaction:
         avs=_text(element, "avs_response"),
         cvv=_text(element, "csc_response"),
         actions=tuple(_actions(element, transaction_id)),
+        brand=_text(element, "cc_type"),
+        expiry=_text(element, "cc_exp"),
+        card_hash=_text(element, "cc_hash"),
+        vault_id=_text(element, "customer_vault_id"),
     )
 
 

@@ -203,9 +203,20 @@ def issued(command: Command, wire: WireAnswer) -> Issued | None:
             return None
     except Unreadable:
         return None
+    return _kept(intent, stored=command.store)
+
+
+def issued_meanwhile(intent: Json) -> Issued | None:
+    """The same, of an intent that was looked up and says itself whether its payment method is to be kept."""
+    if text_in(intent, "status") not in ("succeeded", "requires_capture"):
+        return None
+    return _kept(intent, stored=bool(text_in(intent, "setup_future_usage")))
+
+
+def _kept(intent: Json, *, stored: bool) -> Issued | None:
     card = part(intent, "latest_charge", "payment_method_details", "card")
     method, customer = id_in(intent, "payment_method"), id_in(intent, "customer")
-    stored = command.store and bool(method) and bool(customer)
+    stored = stored and bool(method) and bool(customer)
     if not card and not stored:
         return None
     return Issued(

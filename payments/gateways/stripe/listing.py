@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from payments.facts import Fact, FactKind
 from payments.gateways.base import LookUpAnswer, LookUpQuestion, WireAnswer, WireRequest
 from payments.gateways.errors import Unreadable
-from payments.gateways.stripe import charges, evidence, reading, refunds, webhook
+from payments.gateways.stripe import answers, charges, evidence, reading, refunds, webhook
 from payments.gateways.stripe.charges import Telling
 from payments.gateways.stripe.intents import INTENTS, REFUNDS
 from payments.gateways.stripe.values import Json, id_in, is_id, mask, part, read_json, rows, stamp_of, text_in
@@ -145,6 +145,7 @@ def _told(question: LookUpQuestion, ours: tuple[Json, ...], telling: Telling) ->
         in_progress=unfinished,
         facts=tuple(_of_this(question, facts)),
         evidence={"count": len(ours), "objects": [_shown(one) for one in ours[:_SHOWN]]},
+        issued=next(filter(None, map(answers.issued_meanwhile, ours)), None),
     )
 
 

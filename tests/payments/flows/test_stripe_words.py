@@ -6,15 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from payments.models import Operation, Payment, PaymentMethod, Refund
+from payments.models import LookUp, Operation, Payment, PaymentMethod, Refund, Transition
 from payments.services.accounts import ensure_gateway_account
 from payments.services.actors import SYSTEM
+from payments.services.execution import advance_payment
+from payments.services.intake import MethodRequest, PaymentRequest, create_payment
 from payments.services.refunds import _plan, advance_refund, request_refund
 from payments.services.sending import run_operation
 from payments.states import PaymentState, RefundState
 from tests.payments.factories import Clock, paid, sweep_until_quiet
 from tests.payments.flows.books import balance, open_reviews
-from tests.payments.flows.test_stripe_payment import Gateway
+from tests.payments.flows.test_stripe_payment import RETURN, Gateway
 from tests.simulator_fixture import SimulatorProcess
 
 S = PaymentState
@@ -117,6 +119,73 @@ class TestABlockOfStripesOwn:
             "soft_decline",
             "generic_decline",
         )
+
+
+class TestACardThatNoAnswerCouldGive:
+    def test_is_kept_after_the_payer_has_confirmed(self, stripe: Gateway, clock: Clock) -> None:
+        payment = first_use(clock, token="pm_card_authenticationRequiredOnSetup", return_url=RETURN)
+        assert payment.waits_for == "payer"
+        assert not payment.method.credentials.get().reusable
+
+        stripe.act("approve", payment)
+        stripe.hear(shuffled=1)
+        sweep_until_quiet(clock, rounds=2, step=timedelta(minutes=1))
+
+        assert_kept_and_used_again(payment, clock)
+
+    @pytest.mark.parametrize("told_by", ["webhook", "look-up"])
+    def test_is_kept_though_its_answer_was_lost(self, stripe: Gateway, clock: Clock, told_by: str) -> None:
+        stripe.fault("lost_response", "sale")
+        payment = first_use(clock, token="stripe_once_41")
+        if told_by == "webhook":
+            stripe.hear()
+        sweep_until_quiet(clock, rounds=4, step=timedelta(minutes=1))
+
+        assert_kept_and_used_again(payment, clock)
+        secret = payment.method.credentials.get().token
+        written = [str(row) for row in LookUp.objects.values_list("evidence", flat=True)]
+        written += [str(row) for row in Transition.objects.values_list("inputs", flat=True)]
+        assert not [line for line in written if secret in line]
+
+    def test_of_a_hold_is_kept_as_well(self, stripe: Gateway, clock: Clock) -> None:
+        payment = first_use(clock, token="pm_card_authenticationRequiredOnSetup", return_url=RETURN, capture="manual")
+        stripe.act("approve", payment)
+        stripe.hear(shuffled=2)
+        sweep_until_quiet(clock, rounds=2, step=timedelta(minutes=1))
+
+        payment.refresh_from_db()
+        assert payment.state == S.AUTHORISED
+        assert payment.method.credentials.get().reusable
+
+
+def first_use(clock: Clock, *, token: str, **fields: object) -> Payment:
+    """A payment with a token that works once, given for Stripe."""
+    method = MethodRequest("card", credentials={"stripe": token})
+    request = PaymentRequest(1000, "USD", f"order-{token}", method, **fields)  # type: ignore[arg-type]  # by keyword
+    payment = create_payment(request, actor=SYSTEM, now=clock())
+    advance_payment(payment.pk, clock)
+    payment.refresh_from_db()
+    return payment
+
+
+def assert_kept_and_used_again(first: Payment, clock: Clock) -> None:
+    first.refresh_from_db()
+    credential = first.method.credentials.get()
+    assert (first.state, credential.reusable, credential.token[:3], credential.customer[:4]) == (
+        S.CAPTURED,
+        True,
+        "pm_",
+        "cus_",
+    )
+    first.method.refresh_from_db()
+    assert first.method.fingerprint
+    stored = MethodRequest("card", payment_method=first.method.public_id)
+    again = create_payment(
+        PaymentRequest(500, "USD", "again", stored, initiated_by="merchant"), actor=SYSTEM, now=clock()
+    )
+    advance_payment(again.pk, clock)
+    again.refresh_from_db()
+    assert again.state == S.CAPTURED
 
 
 def captures_asked(payment: Payment) -> int:
