@@ -63,8 +63,8 @@ def interval_words(schedule: Schedule) -> str:
 
 
 def day(of: date | None) -> str | None:
-    """A business day as people read it."""
-    return f"{of:%d %b %Y}" if of else None
+    """A business day as people read it, on one line."""
+    return f"{of:%d\xa0%b\xa0%Y}" if of else None
 
 
 def next_dates(schedule: Schedule, count: int = _NEXT) -> list[date]:
