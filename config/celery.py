@@ -19,7 +19,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 HEARTBEAT_KEY = "counterfoil:heartbeat"
 HEARTBEAT_SECONDS = 10.0
 QUEUES = ("default", "gateway", "inbox")
-# Calls to a gateway may hang for their whole time-out; on a queue of their own they do not hold up the inbox.
+# Calls to a gateway may hang for their whole time-out. The inbox makes none: with a worker of its own nothing holds it up.
 ROUTES = {
     "payments.advance_*": {"queue": "gateway"},
     "payments.drain_inbox": {"queue": "inbox"},

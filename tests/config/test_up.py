@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
+from config.celery import QUEUES, ROUTES
+from config.management.commands.up import WORKERS
 from tests import services
 
 pytestmark = pytest.mark.slow
@@ -96,7 +98,7 @@ class TestAStart:
             family = running.family()
 
             assert running.ready() == {
-                "PostgreSQL", "Valkey", "tables", "simulator", "web", "worker", "beat", "traffic",
+                "PostgreSQL", "Valkey", "tables", "simulator", "web", "worker", "inbox", "beat", "traffic",
             }  # fmt: skip
             assert {login["name"] for login in started["logins"]} == {
                 "support",
@@ -149,7 +151,7 @@ class TestAStart:
         running = start(DEMO="0")
         started = running.read_until("started")
 
-        assert running.ready() == {"PostgreSQL", "Valkey", "tables", "web", "worker", "beat"}
+        assert running.ready() == {"PostgreSQL", "Valkey", "tables", "web", "worker", "inbox", "beat"}
         assert started["logins"] == []
 
     def test_uses_the_databases_it_is_told_to(self, start: Start, live_env: dict[str, str]) -> None:
@@ -159,8 +161,15 @@ class TestAStart:
         )  # fmt: skip
         running.read_until("started")
 
-        assert running.ready() == {"tables", "web", "worker", "beat"}
+        assert running.ready() == {"tables", "web", "worker", "inbox", "beat"}
         assert not (running.data_dir / "postgres").exists()
+
+
+def test_every_queue_has_a_worker_and_nothing_that_calls_a_gateway_is_beside_the_inbox() -> None:
+    queues = {name: options[options.index("-Q") + 1].split(",") for name, options in WORKERS.items()}
+    assert sorted(queue for served in queues.values() for queue in served) == sorted(QUEUES)
+    assert queues["inbox"] == ["inbox"]
+    assert [task for task, where in ROUTES.items() if where["queue"] == "inbox"] == ["payments.drain_inbox"]
 
 
 class TestARefusal:

@@ -36,6 +36,11 @@ from config.supervisor import (
 
 DATABASE = "counterfoil"
 PLAYED = ("nmi", "convesiopay", "stripe")  # gateways of the simulator that the demo speaks to
+WORKERS = {
+    "worker": ("-Q", "default,gateway", "--concurrency", "4"),
+    # One process that never calls a gateway: webhooks are worked on while every slot of the other waits for an answer.
+    "inbox": ("-Q", "inbox", "--pool", "solo"),
+}
 GENERATED = (
     "SECRET_KEY",
     "GATEWAY_NMI_SECURITY_KEY",
@@ -221,15 +226,16 @@ def _services(plan: Plan, environment: Mapping[str, str]) -> dict[str, Startable
         is_ready=answers(f"{plan.address}/healthz"),
     )  # fmt: skip
     celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
-    services["worker"] = _child(
-        plan, environment, "worker",
-        [*celery, "worker", "--loglevel", "INFO", "--concurrency", "4", "--without-gossip", "--without-mingle"],
-        is_ready=says(" ready."),
-        # TERM waits for running tasks without end; QUIT gives back what is not acknowledged.
-        goodbye=((SIGTERM, 8.0), (SIGQUIT, 3.0)),
-        # With the broker gone at the same moment QUIT may wait for it without end; rows are the queue of record.
-        death_signal=SIGKILL,
-    )  # fmt: skip
+    for name, options in WORKERS.items():
+        services[name] = _child(
+            plan, environment, name,
+            [*celery, "worker", "--loglevel", "INFO", "-n", f"{name}@%h", "--without-gossip", "--without-mingle", *options],
+            is_ready=says(" ready."),
+            # TERM waits for running tasks without end; QUIT gives back what is not acknowledged.
+            goodbye=((SIGTERM, 8.0), (SIGQUIT, 3.0)),
+            # With the broker gone at the same moment QUIT may wait for it without end; rows are the queue of record.
+            death_signal=SIGKILL,
+        )  # fmt: skip
     services["beat"] = _child(
         plan, environment, "beat",
         [*celery, "beat", "--loglevel", "INFO", "-s", str(plan.data_dir / "run" / "beat"), "--pidfile="],
