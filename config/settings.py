@@ -252,6 +252,7 @@ CONSOLE_QUEUES: list[str] = [
     "payments.queries.schedule_page.schedules_resting",
     "payments.queries.queues.events_stuck",
     "payments.queries.queues.payments_waiting",
+    "payments.queries.queues.payments_held_up",
     "payments.queries.queues.codes_unmapped",
 ]  # dotted callables `(request, now) -> WorkQueue | None`, the home page
 
@@ -265,6 +266,7 @@ METRICS: list[str] = [
     "payments.queries.metrics.waiting_rows",
     "payments.queries.metrics.open_questions",
     "payments.queries.metrics.sending",
+    "payments.queries.metrics.unfinished_payments",
 ]  # dotted callables `() -> Iterable[(name, help, {label: text}, value)]`, gauges asked by /metrics
 
 LOGGING = {

@@ -27,7 +27,7 @@ from console.rights import holds_right, rights_of
 from console.values import Chip
 from payments.admin import payment_commands, payment_create, payment_detail, payment_retry
 from payments.admin.payment_chips import flags, masked_payer, payment_chip, waits_words
-from payments.admin.payment_filters import AgeFilter, AttentionFilter, GatewayFilter
+from payments.admin.payment_filters import AgeFilter, AttentionFilter, GatewayFilter, WaitsFilter
 from payments.card_numbers import has_card_number
 from payments.models import Payment
 from payments.queries.page import payment_page
@@ -53,7 +53,7 @@ class PaymentAdmin(LockedAdmin):
         "created",
     )
     list_display_links = ("order",)
-    list_filter = (AttentionFilter, "state", AgeFilter, GatewayFilter)
+    list_filter = (AttentionFilter, "state", WaitsFilter, AgeFilter, GatewayFilter)
     search_help_text = "Any reference: ours, the merchant's, the gateway's, or the payer's e-mail. Compared exactly."
     address_field = "public_id"
     list_title: ClassVar[str] = "Payments"

@@ -11,9 +11,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from payments.models import Attempt, GatewayAccount, Payment, Review
-from payments.states import OPEN_OR_PAID_STATES, PAID_STATES, ReviewState
+from payments.states import OPEN_OR_PAID_STATES, PAID_STATES, ReviewState, Waits
 
 _UNFINISHED = sorted(OPEN_OR_PAID_STATES - PAID_STATES)
+_HELD_UP = [Waits.PAYER.value, Waits.RETRY.value, Waits.SWITCH.value]
 _OVERDUE_AFTER = timedelta(minutes=2)  # the sweep comes round every minute; twice that is late
 _AGES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "3d": timedelta(days=3)}
 
@@ -61,6 +62,21 @@ class AttentionFilter(admin.SimpleListFilter):
                 return queryset.filter(next_check_at__lt=timezone.now() - _OVERDUE_AFTER)
             case _:
                 return queryset
+
+
+class WaitsFilter(admin.SimpleListFilter):
+    """Payments that are held up by somebody else than us; an index of their own serves these three."""
+
+    title = "waits for"
+    parameter_name = "waits"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(Waits.PAYER, "Its payer"), (Waits.RETRY, "Its next try"), (Waits.SWITCH, "Sending to resume")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+        if self.value() not in _HELD_UP:
+            return queryset
+        return queryset.filter(waits_for__in=_HELD_UP, waits_for=self.value())
 
 
 class AgeFilter(admin.SimpleListFilter):

@@ -67,6 +67,11 @@ class Payment(FSMModelMixin, models.Model):
             ),
             models.Index(fields=("payer", "amount_minor", "currency", "created_at"), name="payment_radar"),
             models.Index(fields=("-id",), name="payment_late_success", condition=models.Q(late_success=True)),
+            models.Index(  # the few that wait for a payer, a retry or a switch, out of the millions that do not
+                fields=("waits_for", "-id"),
+                name="payment_held_up",
+                condition=models.Q(waits_for__in=["payer", "retry", "switch"]),
+            ),
         )
         permissions = (
             ("create_payment", "Can create payments"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from django.db.models.functions import Now
+from django.db.models import Count, DurationField, ExpressionWrapper, Min, OuterRef, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Now
 
 from payments.models import (
+    Attempt,
     GatewayAccount,
     GatewayHealth,
     InboundEvent,
@@ -62,3 +64,27 @@ def sending() -> list[Sample]:
         *((*paused, {"account": slug}, int(since is not None)) for _, slug, since in accounts),
         *((*stopped, {"kind": kind}, int(kind in thrown)) for kind in Switch.Kind.values),
     ]
+
+
+def unfinished_payments() -> list[Sample]:
+    """Progress, not traffic: how many are not at their end, for whom they wait, where, how much and since when.
+
+    Reads the rows that are looked at again, which finished payments are not. The gateway is the one tried last.
+    """
+    tried = Attempt.objects.filter(payment=OuterRef("pk")).order_by("-number")
+    waiting = Payment.objects.filter(next_check_at__isnull=False).annotate(
+        gateway=Coalesce(Subquery(tried.values("gateway_account__slug")[:1]), Value(""))
+    )
+    age = ExpressionWrapper(Now() - Min("created_at"), output_field=DurationField())
+    rows = waiting.values("state", "waits_for", "gateway", "currency").annotate(
+        number=Count("pk"), minor=Sum("amount_minor"), age=age
+    )
+    samples: list[Sample] = []
+    for row in rows.order_by("state", "waits_for", "gateway", "currency"):
+        labels = {name: row[name] for name in ("state", "waits_for", "gateway", "currency")}
+        samples += [
+            ("counterfoil_unfinished_payments", "Payments not at their end.", labels, row["number"]),
+            ("counterfoil_unfinished_minor_units", "What they are over, in minor units.", labels, row["minor"]),
+            ("counterfoil_unfinished_oldest_seconds", "Age of the oldest.", labels, int(row["age"].total_seconds())),
+        ]
+    return samples

@@ -29,6 +29,14 @@ _WAITS_FOR = {
     Waits.GATEWAY: "A call to the gateway has not ended.",
     Waits.LOOK_UP: "The gateway has not said yet what became of it.",
 }
+_HELD_UP = {
+    Waits.PAYER: (
+        "at the payer's bank",
+        "Each is asked about until its window closes, and then closed at the gateway.",
+    ),
+    Waits.RETRY: ("refused, with a retry planned", "Each is tried again by itself when its time has come."),
+    Waits.SWITCH: ("held back", "Sending is stopped, or every gateway that could take them is paused, down or busy."),
+}
 _OF_RATIOS = (Incident.Kind.DECLINE_RATIO, Incident.Kind.DISPUTE_RATIO)
 _Row = TypeVar("_Row", Review, InboundEvent, Payment, Incident, UnmappedCode)
 
@@ -103,6 +111,36 @@ def payments_waiting(request: HttpRequest, now: datetime) -> WorkQueue | None:
         more=len(payments) > MOST_SHOWN,
         count=count,
         empty="Every payment moves on within half an hour.",
+    )
+
+
+def payments_held_up(request: HttpRequest, now: datetime) -> WorkQueue | None:
+    """Payments that go on by themselves once their payer, their time or a switch lets them: how many, since when."""
+    if not _may_view(request, "payment"):
+        return None
+    found = [(waits, *_capped(_held_up(waits))) for waits in _HELD_UP]
+    rows = [_heap_of(waits, payments, count) for waits, payments, count in found if payments]
+    if not rows:
+        return None
+    url = reverse("admin:payments_payment_changelist")
+    return WorkQueue(title="Payments held up", url=f"{url}?state__exact={PaymentState.PENDING.value}", rows=rows)
+
+
+def _held_up(waits: Waits) -> QuerySet[Payment]:
+    """The oldest first, out of the index of exactly these."""
+    held = [waits_for.value for waits_for in _HELD_UP]
+    rows = Payment.objects.filter(waits_for__in=held, waits_for=waits.value)
+    return rows.only("created_at", "next_check_at", "amount_minor", "currency").order_by("id")
+
+
+def _heap_of(waits: Waits, payments: Sequence[Payment], count: str) -> QueueRow:
+    what, why = _HELD_UP[waits]
+    due = [payment.next_check_at for payment in payments if payment.next_check_at is not None]
+    return QueueRow(
+        title=Link(f"{count} {what}", f"{reverse('admin:payments_payment_changelist')}?waits={waits.value}"),
+        why=why,
+        since=payments[0].created_at,
+        due=min(due, default=None) if waits == Waits.RETRY else None,
     )
 
 
