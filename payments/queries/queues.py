@@ -218,7 +218,7 @@ def _incident(incident: Incident) -> QueueRow:
     times = f"{incident.count} times" if incident.count > 1 else "once"
     return QueueRow(
         title=Link(account.name, reverse("admin:payments_gatewayaccount_change", args=(account.slug,))),
-        why=f"{str(incident.get_kind_display()).capitalize()}, {times}. {incident.detail}".strip(),
+        why=f"{str(incident.get_kind_display()).capitalize()}. {incident.detail} Seen {times}.".replace("  ", " "),
         since=incident.opened_at,
         chip=Chip("open", Tone.WARN, "cloud_off"),
     )

@@ -12,16 +12,18 @@ from simulator.stripe.desk import Desk
 from simulator.stripe.errors import ApiError
 from simulator.stripe.store import Json
 
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Confirm your payment</title></head>
-<body style="font-family: sans-serif; max-width: 30rem; margin: 3rem auto">
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>Confirm your payment</title></head>
+<body style="font-family: sans-serif; max-width: 30rem; margin: 3rem auto; padding: 0 1rem">
 <h1>Simulated bank</h1>
 <p>Confirm a payment of <strong>{amount}</strong> (minor units) <strong>{currency}</strong>?</p>
 <form method="post"><button name="outcome" value="approve">Approve</button>
 <button name="outcome" value="fail">Fail</button> <button name="outcome" value="abandon">Leave without confirming</button></form>
 </body></html>
 """
-_OVER = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Nothing to confirm</title></head>
-<body style="font-family: sans-serif; max-width: 30rem; margin: 3rem auto">
+_OVER = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>Nothing to confirm</title></head>
+<body style="font-family: sans-serif; max-width: 30rem; margin: 3rem auto; padding: 0 1rem">
 <h1>Simulated bank</h1><p>There is nothing to confirm: the payment is {status}.</p></body></html>
 """
 _REDIRECT_STATUS = {"succeeded": "succeeded", "requires_capture": "succeeded", "requires_action": "pending"}
