@@ -9,6 +9,7 @@ from django.db import transaction
 
 from payments.errors import NotFound
 from payments.facts import FactKind
+from payments.jobs import ADVANCE_PAYMENT, enqueue, looking_again
 from payments.models import Attempt, Payment
 from payments.services.attempts import Step, close_attempt, start_attempt, tell
 from payments.services.calls import Clock
@@ -43,15 +44,18 @@ def advance_payment(payment_id: int, clock: Clock) -> None:
     Raises: NotFound. Idempotent: the lock and the machines let each step happen once, whoever runs it.
     """
     for _ in range(_MOST_STEPS):
-        step = _next_step(payment_id, clock())
+        with looking_again(ADVANCE_PAYMENT, payment_id) as nudges:
+            step = _next_step(payment_id, clock())
+            if step is not None and step.operation_id is not None:
+                run_operation(step.operation_id, clock)
+                if Payment.objects.filter(pk=payment_id, next_check_at=None).exists():
+                    return  # it waits for nothing any more
+            elif step is not None and step.ask:
+                ask_about(payment_id, clock)
         if step is None:
+            if nudges:  # the last look has made something due
+                enqueue(ADVANCE_PAYMENT, payment_id)
             return
-        if step.operation_id is not None:
-            run_operation(step.operation_id, clock)
-            if Payment.objects.filter(pk=payment_id, next_check_at=None).exists():
-                return  # it waits for nothing any more
-        elif step.ask:
-            ask_about(payment_id, clock)
 
 
 def _next_step(payment_id: int, now: datetime) -> Step | None:
