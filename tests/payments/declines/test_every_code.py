@@ -45,13 +45,11 @@ NO_ANSWER_TO_A_SALE: dict[str, set[str]] = {
         "livemode_mismatch", "parameter_invalid_empty", "parameter_invalid_integer", "parameter_invalid_string_blank",
         "parameter_invalid_string_empty", "parameter_missing", "parameter_unknown", "parameters_exclusive",
         "payment_intent_unexpected_state", "payment_method_unexpected_state", "permission_error",
-        "refund:charge_for_pending_refund_disputed", "refund:declined", "refund:expired_or_canceled_card",
-        "refund:insufficient_funds", "refund:lost_or_stolen_card", "refund:merchant_request", "refund:unknown",
+        "re:charge_for_pending_refund_disputed", "re:declined", "re:expired_or_canceled_card",
+        "re:insufficient_funds", "re:lost_or_stolen_card", "re:merchant_request", "re:unknown",
         "refund_disputed_payment", "secret_key_required", "status_transition_invalid", "token_already_used",
     },
 }  # fmt: skip
-# Blocked by the gateway's own rules: to the outside that is told as a generic decline.
-TOLD_AS = {("stripe", "rule"): "generic_decline", ("stripe", "highest_risk_level"): "generic_decline"}
 # A duplicate is looked up at once, and our own transaction is found refused.
 REFUSED_BY_LOOK_UP = {("nmi", "430")}
 KINDS = {
@@ -110,10 +108,9 @@ def met(provider: str, code: str, clock: Clock, *, another: bool = False) -> tup
 
 def expected(provider: str, code: str) -> tuple[str, FailureClass, Certainty]:
     """What the refused call is kept as: code, class, certainty."""
-    as_told = TOLD_AS.get((provider, code), code)
-    meaning = get_adapter(provider).codes[as_told]
+    meaning = get_adapter(provider).codes[code]
     settled = Certainty.REFUSED if (provider, code) in REFUSED_BY_LOOK_UP else meaning.certainty
-    return as_told, meaning.failure_class, settled
+    return code, meaning.failure_class, settled
 
 
 @pytest.mark.usefixtures("simulator")
