@@ -192,7 +192,10 @@ def no_call_after_never(e: Evidence) -> Judged:
 
 
 def ceilings_are_kept(e: Evidence) -> Judged:
-    """No card was asked again once it had been declined as often as its network allows."""
+    """No card that we knew was asked again once it had been declined as often as its network allows.
+
+    A token shows its card with the first answer only: the first call of a payment can not be held to it.
+    """
     declined = defaultdict(list)
     for o in _collecting(e):
         if (
@@ -203,7 +206,7 @@ def ceilings_are_kept(e: Evidence) -> Judged:
         ):
             declined[o["fingerprint"]].append(o["ended_at"])
     for o in _collecting(e):
-        if not o["fingerprint"] or o["sent_at"] is None:
+        if not o["fingerprint"] or o["sent_at"] is None or not _known_before(e, o):
             continue
         known = [at for at in declined[o["fingerprint"]] if o["planned_at"] - _MONTH < at < o["planned_at"]]
         if o["brand"] in ("mastercard", "mc"):
@@ -211,6 +214,17 @@ def ceilings_are_kept(e: Evidence) -> Judged:
         else:
             most = 15
         yield o["public_id"], f"sent after {len(known)} declines of its card" if len(known) >= most else ""
+
+
+def _known_before(e: Evidence, call: Row) -> bool:
+    """Had an earlier call of the payment told its card when this one was planned?"""
+    return any(
+        o["payment_id"] == call["payment_id"]
+        and o["fingerprint"] == call["fingerprint"]
+        and o["ended_at"] is not None
+        and o["ended_at"] < call["planned_at"]
+        for o in _collecting(e)
+    )
 
 
 def the_next_try_waits_for_certainty(e: Evidence) -> Judged:
