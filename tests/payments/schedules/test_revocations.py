@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from payments.models import Payment
+from payments.models import Operation, Payment
 from payments.services.execution import advance_payment
 from payments.services.schedules.moving import resume_schedule
 from payments.services.schedules.revocations import revoked_before
@@ -169,3 +169,30 @@ def test_a_refusal_for_the_moment_neither_stops_nor_pauses_it(simulator: Simulat
     assert state in {"failed", "expired"}
     assert fresh(monthly).state == ScheduleState.ACTIVE
     assert Payment.objects.get().attempts.count() > 1
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "sibling"),
+    [
+        ("do_not_honor+advice_21", ScheduleState.STOPPED, ScheduleState.ACTIVE),
+        ("do_not_honor+advice_03", ScheduleState.PAUSED, ScheduleState.ACTIVE),
+        ("do_not_honor+advice_02", ScheduleState.ACTIVE, ScheduleState.ACTIVE),
+        ("do_not_honor+network_R0", ScheduleState.STOPPED, ScheduleState.ACTIVE),
+        ("do_not_honor+network_R3", ScheduleState.STOPPED, ScheduleState.STOPPED),
+    ],
+)
+def test_the_networks_own_words_count_whatever_the_gateway_calls_it(
+    gateways: SimulatorProcess, clock: Clock, told: str, state: ScheduleState, sibling: ScheduleState
+) -> None:
+    card = "pm_card_mastercard" if "advice" in told else "pm_card_visa"
+    method = stored_method(card, slug="stripe")
+    other = schedule(clock, method, anchor=clock().date() + timedelta(days=20))
+    gateways.fault(f"decline:{told}", "sale", gateway="stripe", times=1)
+    refused = schedule(clock, method)
+    work(clock)
+    clock.pass_(hours=2)
+    work(clock)
+
+    assert (fresh(refused).state, fresh(other).state) == (state, sibling), [
+        (o.code, o.network_code, o.network_advice, o.message) for o in Operation.objects.all()
+    ]
