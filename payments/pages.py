@@ -34,9 +34,7 @@ def came_back(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, view: PayerView, look_again: str = "") -> HttpResponse:
-    response = render(request, "payments/pay.html", {"view": view})
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"  # the address is the payer's key to this page
+    response = _secret(render(request, "payments/pay.html", {"view": view}))
     if not view.ended:  # also while their bank waits for them: they may have confirmed on another device
         seconds = _ASKED_SECONDS if view.confirm_url else _MOVING_SECONDS
         response.headers["Refresh"] = f"{seconds}; url={look_again}" if look_again else str(seconds)
@@ -44,4 +42,11 @@ def _page(request: HttpRequest, view: PayerView, look_again: str = "") -> HttpRe
 
 
 def _unknown(request: HttpRequest) -> HttpResponse:
-    return render(request, "payments/pay.html", {"view": None}, status=404)
+    return _secret(render(request, "payments/pay.html", {"view": None}, status=404))
+
+
+def _secret(response: HttpResponse) -> HttpResponse:
+    """The address is the payer's key to this page: kept by no cache, told to no other site."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

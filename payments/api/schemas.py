@@ -146,7 +146,13 @@ class PaymentOut(Strict):
     amount_refunded_minor: int
     gateway: str | None
     review: Annotated[str | None, Field(description="An open question that an operator decides.")]
-    pay_url: str | None
+    pay_url: Annotated[
+        str | None,
+        Field(
+            description="Send the payer there while waits_for is payer: they have to confirm at their bank."
+            " Whoever opens it acts as the payer."
+        ),
+    ]
     failure: FailureOut | None
     expires_at: datetime
     metadata: dict[str, JsonValue]

@@ -18,7 +18,7 @@ from payments.states import PAID_STATES, AttemptState, PaymentState, Waits
 
 @dataclass(frozen=True, slots=True)
 class PayerView:
-    """One payment as its payer may see it. `ended` False: the page looks again by itself. `confirm_url`: their bank."""
+    """One payment as its payer may see it. `ended`: nothing happens soon; else the page looks again by itself. `confirm_url`: their bank."""
 
     money: Money
     heading: str
@@ -45,15 +45,14 @@ def look_at(token: str) -> PayerView:
     payment = _find(token)
     attempt = payment.attempts.order_by("-number").first()
     heading, words = _words(payment, attempt)
-    waits = attempt is not None and attempt.awaits_payer and attempt.state == AttemptState.OPEN
     return PayerView(
         money=payment.money,
         heading=heading,
         words=words,
         reference=payment.reference,
-        ended=payment.state not in _UNDER_WAY,
+        ended=payment.state not in _UNDER_WAY or payment.waits_for == Waits.RETRY,
         paid=payment.state in PAID_STATES or payment.state == PaymentState.AUTHORISED,
-        confirm_url=attempt.action_url if attempt is not None and waits and not attempt.failure_class else "",
+        confirm_url=attempt.action_url if attempt is not None and _may_confirm(payment, attempt) else "",
         back_url=payment.return_url,
     )
 
@@ -80,10 +79,17 @@ _UNDER_WAY = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentS
 
 
 def _find(token: str) -> Payment:
-    payment = Payment.objects.filter(token=token).first() if token else None
+    payment = Payment.objects.filter(token=token).first() if token.isprintable() and token else None
     if payment is None:
         raise NotFound("There is no payment under this address.")
     return payment
+
+
+def _may_confirm(payment: Payment, attempt: Attempt) -> bool:
+    """Is it still their turn? What was refused or shall be cancelled is being closed: nobody is sent to their bank for it."""
+    if payment.state != PaymentState.PENDING or payment.cancel_requested_at is not None:
+        return False
+    return attempt.state == AttemptState.OPEN and attempt.awaits_payer and not attempt.failure_class
 
 
 def _words(payment: Payment, attempt: Attempt | None) -> tuple[str, str]:
@@ -92,8 +98,11 @@ def _words(payment: Payment, attempt: Attempt | None) -> tuple[str, str]:
         return "Paid", "Thank you. Your payment has arrived."
     if state == PaymentState.AUTHORISED:
         return "Confirmed", "Thank you. Your bank has confirmed the payment."
-    if state in _UNDER_WAY and attempt is not None and attempt.awaits_payer and not attempt.failure_class:
+    if attempt is not None and _may_confirm(payment, attempt):
         return "Please confirm", "Your bank asks you to confirm this payment."
+    if payment.waits_for == Waits.RETRY and payment.next_check_at is not None:
+        day = f"{payment.next_check_at:%d %B}"
+        return "Not paid yet", f"It did not go through. It is tried again on {day}; you need not do anything."
     if state in _UNDER_WAY:
         return "One moment", "The payment is being processed. Please do not pay again."
     if state in {PaymentState.REFUNDED, PaymentState.CHARGED_BACK}:
