@@ -39,6 +39,7 @@ from payments.queries.method_page import payment_hint
 from payments.queries.page import MoneyStrip, PaymentPage
 from payments.queries.timeline import Line, Run
 from payments.services.declining import words_for_payer
+from payments.services.intake import REQUEST_ID
 from payments.services.payer_page import pay_address
 from payments.states import MovementKind, PaymentState, RetryState, ReviewState
 
@@ -200,8 +201,8 @@ def _payer_hint(payer: Payer | None) -> str:
 
 
 def _made_by(payment: Payment) -> str:
-    """Only what a form of ours wrote: the same key from a merchant comes without the form's request id."""
-    return f"by {payment.metadata['created_by']}" if {"created_by", "request_id"} <= payment.metadata.keys() else ""
+    """Only what a form of ours wrote: the same key from a merchant comes without the form's own id."""
+    return f"by {payment.metadata['created_by']}" if {"created_by", REQUEST_ID} <= payment.metadata.keys() else ""
 
 
 # --- what happened ----------------------------------------------------------------------------------------------------

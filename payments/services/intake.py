@@ -23,7 +23,9 @@ from payments.states import OPEN_OR_PAID_STATES, OperationKind, Waits
 RADAR_MINUTES = 30  # same payer, amount and currency within this is flagged as a possible duplicate
 DEMO_TOKENS = "tok_"
 STORED = "vault:"
-_REQUEST_ID = "request_id"
+REQUEST_ID = (
+    "counterfoil_request"  # in metadata; of ours alone, so that nobody can name a request that others will make
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def create_payment(request: PaymentRequest, *, actor: Actor, now: datetime) -> P
             initiated_by=request.initiated_by,
             schedule_id=request.schedule_id,
             token=secrets.token_urlsafe(18),
-            metadata=request.metadata | ({_REQUEST_ID: request.request_id} if request.request_id else {}),
+            metadata=request.metadata | ({REQUEST_ID: request.request_id} if request.request_id else {}),
             waits_for=Waits.WORKER,
             next_check_at=now + timedelta(seconds=account.planned_seconds if account else 60),
             expires_at=now + timedelta(seconds=request.expires_in_seconds or _expiry(account)),
@@ -116,6 +118,8 @@ def _check(request: PaymentRequest) -> None:
     if not request.reference.strip():
         raise InvalidInput("A payment needs the merchant's reference.", field="reference")
     _refuse_card_numbers(request)
+    if REQUEST_ID in request.metadata:
+        raise InvalidInput(f"{REQUEST_ID} is a name of ours: call it something else.", field=f"metadata.{REQUEST_ID}")
     if request.amount_minor <= 0:
         raise InvalidInput("The amount must be more than zero.", field="amount_minor")
     try:
@@ -148,7 +152,7 @@ def _made_before(request: PaymentRequest) -> Payment | None:
     """The payment of the same request, sent again; looked for under the reference's lock."""
     if not request.request_id:
         return None
-    same = {"reference": request.reference, f"metadata__{_REQUEST_ID}": request.request_id}
+    same = {"reference": request.reference, f"metadata__{REQUEST_ID}": request.request_id}
     return Payment.objects.filter(**same).first()
 
 
@@ -252,9 +256,12 @@ def _credentials(wanted: MethodRequest) -> dict[GatewayAccount, str]:
         if unknown:
             raise InvalidInput(f"There is no gateway account {unknown[0]!r}.", field=f"method.credentials.{unknown[0]}")
         found = {accounts[slug]: token for slug, token in wanted.credentials.items() if token}
+        for account, token in found.items():
+            _refuse_unreadable(token, f"method.credentials.{account.slug}")
     elif wanted.token.startswith(DEMO_TOKENS):
         found = {a: f"{a.provider}_{wanted.token}" for a in accounts.values() if not a.live}
     elif wanted.token and len(accounts) == 1:
+        _refuse_unreadable(wanted.token, "method.token")
         found = {next(iter(accounts.values())): wanted.token}
     else:
         found = {}
@@ -264,3 +271,9 @@ def _credentials(wanted: MethodRequest) -> dict[GatewayAccount, str]:
             field="method.token" if wanted.token else "method.credentials",
         )
     return found
+
+
+def _refuse_unreadable(token: str, field: str) -> None:
+    """A gateway's credential has signs that can be seen, and no blanks; "vault:" alone names nothing that is stored."""
+    if not token.isprintable() or " " in token or not token.removeprefix(STORED):
+        raise InvalidInput(f"{field}: this is no credential that a gateway issues.", field=field)
