@@ -194,7 +194,7 @@ def no_call_after_never(e: Evidence) -> Judged:
 def ceilings_are_kept(e: Evidence) -> Judged:
     """No card that we knew was asked again once it had been declined as often as its network allows.
 
-    A token shows its card with the first answer only: the first call of a payment can not be held to it.
+    A token shows its card with the first answer that names it: what was planned before can not be held to it.
     """
     declined = defaultdict(list)
     for o in _collecting(e):
@@ -217,10 +217,12 @@ def ceilings_are_kept(e: Evidence) -> Judged:
 
 
 def _known_before(e: Evidence, call: Row) -> bool:
-    """Had an earlier call of the payment told its card when this one was planned?"""
+    """Had the gateway that names the card (it stands before the fingerprint) told it when this call was planned?"""
+    teller = call["fingerprint"].partition(":")[0]
+    at = {attempt["id"]: attempt["gateway"] for attempt in e.attempts}
     return any(
         o["payment_id"] == call["payment_id"]
-        and o["fingerprint"] == call["fingerprint"]
+        and at.get(o["attempt_id"]) == teller
         and o["ended_at"] is not None
         and o["ended_at"] < call["planned_at"]
         for o in _collecting(e)

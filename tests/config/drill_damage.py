@@ -26,13 +26,26 @@ def payment(number: int, state: str, **fields: Any) -> dict[str, Any]:
 
 def attempt(number: int, gateway_id: str) -> dict[str, Any]:
     row = {"id": number * 10, "payment_id": number, "number": 1, "reference": f"cf-{number}", "state": "captured"}
-    return {**row, "gateway_id": gateway_id, "failure_class": "", "created_at": NOW - timedelta(hours=2)}
+    return {
+        **row,
+        "gateway": "nmi",
+        "gateway_id": gateway_id,
+        "failure_class": "",
+        "created_at": NOW - timedelta(hours=2),
+    }
 
 
 def declined_attempt(number: int, attempt: int, failure_class: str) -> dict[str, Any]:
     row = {"id": number * 10 + attempt, "payment_id": number, "number": attempt, "reference": f"cf-{number}-{attempt}"}
     began = NOW - timedelta(hours=2) + timedelta(minutes=attempt)
-    return {**row, "gateway_id": "", "state": "declined", "failure_class": failure_class, "created_at": began}
+    return {
+        **row,
+        "gateway": "nmi",
+        "gateway_id": "",
+        "state": "declined",
+        "failure_class": failure_class,
+        "created_at": began,
+    }
 
 
 def declined_call(number: int, attempt: int, failure_class: str) -> dict[str, Any]:
@@ -41,7 +54,7 @@ def declined_call(number: int, attempt: int, failure_class: str) -> dict[str, An
     row = {"id": number * 10 + attempt, "public_id": f"op_{number}{attempt}", "payment_id": number, "kind": "sale"}
     row |= {"attempt_id": number * 10 + attempt, "refund_id": None, "reference": f"cf-{number}-{attempt}"}
     row |= {"state": "declined", "waits_for": "", "next_check_at": None, "certainty": "refused", "brand": "visa"}
-    row |= {"failure_class": failure_class, "fingerprint": f"card-{number}", "planned_at": began, "sent_at": began}
+    row |= {"failure_class": failure_class, "fingerprint": f"nmi:card-{number}", "planned_at": began, "sent_at": began}
     return {**row, "ended_at": began + timedelta(seconds=30)}
 
 
