@@ -37,7 +37,8 @@ from config.supervisor import (
 DATABASE = "counterfoil"
 PLAYED = ("nmi", "convesiopay", "stripe")  # gateways of the simulator that the demo speaks to
 WORKERS = {
-    "worker": ("-Q", "default,gateway", "--concurrency", "4"),
+    # Threads: its slots mostly wait for gateways, and one process takes less processor time than four (`bench/upload.py`).
+    "worker": ("-Q", "default,gateway", "--pool", "threads", "--concurrency", "4"),
     # One process that never calls a gateway: webhooks are worked on while every slot of the other waits for an answer.
     "inbox": ("-Q", "inbox", "--pool", "solo"),
 }
