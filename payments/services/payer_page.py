@@ -18,7 +18,7 @@ from payments.states import PAID_STATES, AttemptState, PaymentState, Waits
 
 @dataclass(frozen=True, slots=True)
 class PayerView:
-    """One payment as its payer may see it. `ended`: nothing happens soon; else the page looks again by itself. `confirm_url`: their bank."""
+    """One payment as its payer may see it. `ended`: nothing happens soon, else the page looks again. `confirm_url`: their bank."""
 
     money: Money
     heading: str

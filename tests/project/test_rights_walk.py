@@ -201,10 +201,16 @@ class World:
     blocked: PaymentMethod
     approval: Approval
     limit: Limit
+    again: Payment
     checked: Batch
     running: Batch
     recurring: Schedule
     resting: Schedule
+
+    def _payment_for(self, route: str) -> Payment:
+        if "/retry/" in route or "/cancel_retry/" in route:
+            return self.again
+        return self.held if "/capture/" in route or "/cancel/" in route else self.payment
 
     def fill(self, route: str) -> str:
         """Put these rows into the address's place holders."""
@@ -213,7 +219,7 @@ class World:
                       "declinerule", "networkceiling", "unmappedcode", "route", "switch", "schedule")
                       if f"/{part}/" in route), "payment")  # fmt: skip
         row = {
-            "payment": self.held.public_id if "/capture/" in route or "/cancel/" in route else self.payment.public_id,
+            "payment": self._payment_for(route).public_id,
             "review": self.review.public_id,
             "dispute": Dispute.objects.values_list("public_id", flat=True)[0],
             "approval": self.approval.public_id,
@@ -252,6 +258,7 @@ def world() -> World:
     payment = scenes.captured(now, reference="walk-paid")
     held = scenes.authorised(now, reference="walk-held")
     scenes.captured_after_cancel(now, reference="walk-cancelled")
+    again = scenes.retry_planned(now, reference="walk-again")
     delivery = sale(scenes.gateway_id(payment), payment.attempts.get().reference, amount="125.00", when=now)
     assert store_event("nmi", delivery.headers, delivery.body, now=now) == Receipt.STORED
     drain_inbox(lambda: now)
@@ -270,7 +277,16 @@ def world() -> World:
     uploads = uploaded(lambda: now, "walk-row"), started(lambda: now, "walk-other-row")
     charges = recurring(payment.method, "active"), recurring(payment.method, "paused")
     return World(
-        payment, held, Review.objects.get(), InboundEvent.objects.get(), blocked, asked, limit, *uploads, *charges
+        payment,
+        held,
+        Review.objects.get(),
+        InboundEvent.objects.get(),
+        blocked,
+        asked,
+        limit,
+        again,
+        *uploads,
+        *charges,
     )
 
 
@@ -406,6 +422,7 @@ DEEDS = (
     Deed("payment/{payment}/refund", "operator", {"amount": "5.00", "reason": "returned goods"}),
     Deed("payment/{held}/capture", "operator", {"amount": "100.00"}),
     Deed("payment/{held}/cancel", "operator", {}),
+    Deed("payment/{again}/cancel_retry", "finance", {"because": "the order changed"}),
     Deed("inboundevent/{event}/replay", "operator", {}),
     Deed("batch/{checked}/start", "operator", {"reason": "monthly dues"}),
     Deed("batch/{checked}/discard", "finance", {}),
@@ -460,6 +477,7 @@ class TestARightThatWasTakenAway:
             "resting": world.resting.public_id,
             "payment": world.payment.public_id,
             "held": world.held.public_id,
+            "again": world.again.public_id,
             "event": world.event.public_id,
             "method": world.payment.method.public_id,
             "blocked": world.blocked.public_id,

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from config.services import make_staff
 from payments.facts import FactKind
-from payments.models import Payment, Transition
+from payments.models import Attempt, Payment, Transition
 from payments.queries.page_rows import MOST_FACTS, page_version, read_payment
 from payments.queries.page_steps import steps_of
 from payments.services.commands import preview_cancel, preview_capture, preview_refund
@@ -252,3 +252,55 @@ def test_looking_writes_nothing() -> None:
     after = (page_version(payment.public_id), Payment.objects.values_list("updated_at", flat=True).get(pk=payment.pk))
     assert after == before
     assert gateway_id(payment)
+
+
+class TestSeveralGateways:
+    def test_each_attempt_says_what_it_is_to_the_payment_and_why_it_was_made(self) -> None:
+        text = text_of(signed_in("support").get(f"{LIST}{SCENES['paid_by_second'](timezone.now()).public_id}/"))
+
+        assert "Attempt 2 at Stripe check_circle captured this one took the money" in text
+        assert "Why here NMI first: asked already. Stripe is the next that can take it." in text
+        assert "Attempt 1 at NMI do_not_disturb_on declined earlier attempt" in text
+
+    def test_a_refusal_names_class_code_network_and_when_it_may_be_tried_again(self) -> None:
+        now = timezone.now()
+        payment = SCENES["retry_planned"](now)
+        payment.operations.update(
+            network_code="51", network_advice="02", gateway_advice="try_again_later", retry_not_before=now
+        )
+
+        text = text_of(signed_in("support").get(f"{LIST}{payment.public_id}/"))
+
+        assert "insufficient funds code 202 · Insufficient funds" in text
+        assert "Card network: response 51, advice 02, gateway&#x27;s advice try_again_later" in text
+        assert "Not again before" in text
+
+    def test_of_a_refused_payment_it_says_what_its_payer_reads(self) -> None:
+        text = text_of(signed_in("support").get(f"{LIST}{SCENES['refused_by_both'](timezone.now()).public_id}/"))
+
+        assert "Payer reads Your bank did not approve this payment." in text
+
+    def test_costs_the_same_after_many_tries(self) -> None:
+        client = signed_in("operator")
+        payment = SCENES["refused_by_both"](timezone.now())
+        address = f"{LIST}{payment.public_id}/"
+        client.get(address)
+        with CaptureQueriesContext(connection) as few:
+            client.get(address)
+        first = payment.attempts.get(number=1)
+        tried = payment.operations.get(attempt=first)
+        for number in range(3, 11):
+            again = Attempt.objects.create(
+                payment=payment, number=number, gateway_account=first.gateway_account, reference=f"again-{number}",
+                state="declined", failure_class="soft_decline", code="200", created_at=first.created_at,
+            )  # fmt: skip
+            tried.pk, tried.public_id, tried.reference, tried.attempt = None, f"op_{number}", f"again-{number}", again
+            tried._state.adding = True
+            tried.save()
+
+        with CaptureQueriesContext(connection) as many:
+            text = text_of(client.get(address))
+
+        assert "after 7 earlier tries, " in text
+        assert len(many) == len(few)
+        assert len(few) <= 40
