@@ -15,7 +15,7 @@ from payments.queries.decline_words import network_words
 from payments.queries.page import AttemptView, CallView
 from payments.queries.route_words import route_words
 from payments.services.accounts import is_confirmed
-from payments.states import AttemptState
+from payments.states import COLLECTING, AttemptState, FailureClass, OperationState
 
 
 def attempt_rows(view: AttemptView) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def attempt_rows(view: AttemptView) -> dict[str, Any]:
         "way": route_words(attempt.route),
         "role": _role(view),
         "payers_turn": _payers_turn(attempt),
-        "calls": [_call(call) for call in reversed(view.calls)],
+        "calls": [_call(call, attempt) for call in reversed(view.calls)],
     }
 
 
@@ -52,15 +52,28 @@ def _payers_turn(attempt: Attempt) -> str:
     return "over for us, and being closed" if attempt.failure_class else "link given to the payer"
 
 
-def _call(view: CallView) -> dict[str, Any]:
+_PAYER_ASKED = Chip(
+    "payer asked", Tone.INFO, "person", "The gateway sent the payer to their bank; no money has moved yet"
+)
+
+
+def _only_asked_payer(operation: Operation, attempt: Attempt) -> bool:
+    """The call went as it should and took nothing: whether money comes of it is the payer's to say."""
+    asked = operation.kind in COLLECTING and operation.failure_class == FailureClass.AUTHENTICATION_REQUIRED
+    no_money = attempt.state in {AttemptState.OPEN, AttemptState.VOIDED}
+    return asked and operation.state == OperationState.SUCCEEDED and no_money
+
+
+def _call(view: CallView, attempt: Attempt) -> dict[str, Any]:
     operation = view.operation
+    asked, succeeded = _only_asked_payer(operation, attempt), operation.state == OperationState.SUCCEEDED
     return {
         "operation": operation,
         "is_open": view.is_open,
-        "chip": operation_chip(operation),
-        "certainty": certainty_chip(operation),
+        "chip": _PAYER_ASKED if asked else operation_chip(operation),
+        "certainty": None if asked else certainty_chip(operation),
         "failure": _failure(operation),
-        "failure_class": class_chip(operation.failure_class) if operation.failure_class else None,
+        "failure_class": class_chip(operation.failure_class) if operation.failure_class and not succeeded else None,
         "network": network_words(operation),
         "money": shown(operation.money),
         "phases": _phases(operation),

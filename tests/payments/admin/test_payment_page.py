@@ -304,3 +304,10 @@ class TestSeveralGateways:
         assert "after 7 earlier tries, " in text
         assert len(many) == len(few)
         assert len(few) <= 40
+
+    @pytest.mark.parametrize("scene", ["payers_turn", "being_closed"])
+    def test_a_call_that_only_asked_the_payer_is_not_shown_as_done(self, scene: str) -> None:
+        text = text_of(signed_in("support").get(f"{LIST}{SCENES[scene](timezone.now()).public_id}/"))
+
+        assert "Sale 125.00 USD person payer asked op_" in text
+        assert "task_alt done" not in text
