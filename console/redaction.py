@@ -9,8 +9,14 @@ from urllib.parse import parse_qsl
 HIDDEN = "••••"
 _SECRET = re.compile(
     r"security_?key|secret|password|passwd|authori[sz]ation$|api_?key|access_?token|payment_?token|credential|cookie"
-    r"|signature|cvv|cvc|cc_?exp|cc_?number|card_?number|account_?number|^token$|^pan$|private",
+    r"|signature|cvv|cvc|cc_?exp|cc_?number|card_?number|account_?number|^token$|^pan$|private"
+    # where the payer confirms and comes back to: who knows the address stands in their place
+    r"|next_?action|redirect_?(?:to_?)?url|return_?url|action_?required",
     re.IGNORECASE,
+)
+# What can be charged again: hidden where it is an id; an object of that name says which card it was.
+_STORED = re.compile(
+    r"^payment_?method$|^customer$|customer_?vault|stored_?payment_?method|recurring_?detail_?reference", re.IGNORECASE
 )
 _CARD = re.compile(r"(?<![\w.])(?:\d[\s./_+-]{0,2}){12,18}\d(?![\w.])")
 _PAIR = re.compile(r'"(?P<name>[^"\\]{1,80})"\s*:\s*"(?P<text>(?:[^"\\]|\\.)*)"')
@@ -25,7 +31,10 @@ def redact(value: object) -> Any:
     """
     match value:
         case Mapping():
-            return {str(k): HIDDEN if _SECRET.search(str(k)) and v else redact(v) for k, v in value.items()}
+            return {
+                str(k): HIDDEN if v and _is_secret(str(k), v) else redact(_nameless(str(k), v))
+                for k, v in value.items()
+            }
         case bytes() | bytearray() | memoryview():
             return _redact_bytes(bytes(value))
         case str():
@@ -38,6 +47,17 @@ def redact(value: object) -> Any:
             return [redact(item) for item in value]
         case _:
             return _hide_cards(str(value))
+
+
+def _is_secret(name: str, value: object) -> bool:
+    return bool(_SECRET.search(name) or (isinstance(value, str | int) and _STORED.search(name)))
+
+
+def _nameless(name: str, value: object) -> object:
+    """What can be charged again, without its own id."""
+    if isinstance(value, Mapping) and "id" in value and _STORED.search(name):
+        return {**value, "id": HIDDEN}
+    return value
 
 
 def _redact_bytes(raw: bytes) -> Any:
@@ -69,13 +89,13 @@ def _redact_json(text: str, stripped: str) -> Any:
 
 
 def _hide_pair(found: re.Match[str]) -> str:
-    if not _SECRET.search(found["name"]) or not found["text"]:
+    if not found["text"] or not _is_secret(found["name"], found["text"]):
         return found[0]
     return f'{found[0][: found.start("text") - found.start()]}{HIDDEN}"'
 
 
 def _hide_element(found: re.Match[str]) -> str:
-    hidden = HIDDEN if _SECRET.search(found["name"]) and found["text"].strip() else found["text"]
+    hidden = HIDDEN if found["text"].strip() and _is_secret(found["name"], found["text"]) else found["text"]
     return f"<{found['name']}{found['rest']}>{hidden}</{found['name']}>"
 
 

@@ -62,6 +62,24 @@ def test_numbers_are_grouped_without_losing_a_digit(number: str, text: str) -> N
         ("order 4111111111111112", "order 4111111111111112"),
         (b"\xff\xfe", "2 bytes that are no text"),
         ('{"broken": "4111111111111111"', f'{{"broken": "{HIDDEN}1111"'),
+        (
+            {"next_action": {"redirect_to_url": {"url": "https://bank"}}, "return_url": "https://shop/pay/key"},
+            {"next_action": HIDDEN, "return_url": HIDDEN},
+        ),
+        ({"actionRequired": {"redirectUrl": "https://bank"}, "id": "ord_1"}, {"actionRequired": HIDDEN, "id": "ord_1"}),
+        (
+            {"customer": "cus_1", "payment_method": "pm_1", "payment_method_types": ["card"]},
+            {"customer": HIDDEN, "payment_method": HIDDEN, "payment_method_types": ["card"]},
+        ),
+        (
+            {"payment_method": {"id": "pm_1", "card": {"last4": "4242"}}, "customer": None},
+            {"payment_method": {"id": HIDDEN, "card": {"last4": "4242"}}, "customer": None},
+        ),
+        ({"customer_vault_id": "77"}, {"customer_vault_id": HIDDEN}),
+        (
+            "<t><customerid>77</customerid><customer_vault_id>8</customer_vault_id></t>",
+            f"<t><customerid>77</customerid><customer_vault_id>{HIDDEN}</customer_vault_id></t>",
+        ),
         ({"authorization_code": "123456", "empty_token": None}, {"authorization_code": "123456", "empty_token": None}),
     ],
 )
