@@ -51,7 +51,7 @@ def test_every_row_says_what_became_of_it(clock: Clock) -> None:
 
 
 def test_amounts_in_the_workbook_are_exact_numbers(clock: Clock) -> None:
-    batch = uploaded(clock, file=csv_file(order("a", "19.99"), order("b", "92233720368547758.07")))
+    batch = uploaded(clock, file=csv_file(order("a", "19.99"), order("b", "92233720368547758.07", "EUR")))
 
     rows = xlsx_rows(batch)
 
