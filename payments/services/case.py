@@ -20,6 +20,7 @@ from payments.states import (
     MovementKind,
     OperationKind,
     OperationState,
+    PaymentState,
     ReviewState,
 )
 
@@ -159,7 +160,7 @@ SELECT EXISTS (SELECT FROM payments_movement WHERE payment_id = %(payment)s),
 def lock_payment(payment_id: int) -> Case:
     """Everything of one payment, locked by its payment row; `account` is that of its last attempt."""
     payment = Payment.objects.select_for_update(of=("self",)).select_related("method").get(pk=payment_id)
-    if payment.version == 0:  # no fact has been recorded yet: there is nothing around it
+    if payment.version == 0 and payment.state == PaymentState.INITIATED:  # no fact yet: there is nothing around it
         return Case(account=GatewayAccount(), payment=payment)
     attempts = list(payment.attempts.select_related("gateway_account").order_by("number"))
     with connection.cursor() as cursor:  # under the lock, which the question before it may have waited for
