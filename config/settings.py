@@ -108,8 +108,12 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024  # doors have their own, smaller limits and answer 413
 FILE_UPLOAD_HANDLERS = ["config.uploads.CappedUpload"]  # spreadsheets; nothing of them is left on a disk
-UPLOAD_WINDOW = env_int("UPLOAD_WINDOW", default=50)  # payments of one upload that may wait for a worker; two seconds of all slots
-PUBLIC_URL = env("PUBLIC_URL", f"http://127.0.0.1:{env('PORT', '8000')}").rstrip("/")  # payers come back to /pay/ below it
+UPLOAD_WINDOW = env_int(
+    "UPLOAD_WINDOW", default=50
+)  # payments of one upload that may wait for a worker; two seconds of all slots
+PUBLIC_URL = env("PUBLIC_URL", f"http://127.0.0.1:{env('PORT', '8000')}").rstrip(
+    "/"
+)  # payers come back to /pay/ below it
 METRICS_TOKEN = env("METRICS_TOKEN")  # when set, /metrics asks for it as a bearer token
 
 # --- what is installed ------------------------------------------------------------------------------------------------

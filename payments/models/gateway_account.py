@@ -24,7 +24,9 @@ class GatewayAccount(models.Model):
         default=False,
         help_text="Other systems use this account too: movements that are not ours are foreign, not orphans.",
     )
-    priority = models.PositiveSmallIntegerField(default=100, help_text="Its place in lists. Which account is asked first stands in the routes.")
+    priority = models.PositiveSmallIntegerField(
+        default=100, help_text="Its place in lists. Which account is asked first stands in the routes."
+    )
     currencies = models.JSONField(
         default=list, blank=True, help_text="ISO codes it may be asked; empty means all it can."
     )

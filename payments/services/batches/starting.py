@@ -98,7 +98,10 @@ def _show(subject: str, arguments: Arguments, now: datetime) -> list[Line]:
         ("SHA-256", batch.sha256),
         ("Uploaded by", batch.uploaded_by),
         ("Rows that become payments", f"{batch.rows_total - batch.rows_bad} of {batch.rows_total}"),
-        *((f"Total in {money.currency}", f"{money} in {count} row{'' if count == 1 else 's'}") for count, money in totals_of(batch)),
+        *(
+            (f"Total in {money.currency}", f"{money} in {count} row{'' if count == 1 else 's'}")
+            for count, money in totals_of(batch)
+        ),
     ]
 
 
