@@ -33,6 +33,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("payments.cancel_payment", "cancel a payment", moves_money=True),
     Right("payments.refund_payment", "refund a payment", moves_money=True),
     Right("payments.retry_payment", "try a declined payment again", moves_money=True),
+    Right("payments.accept_short", "accept less than is due", moves_money=True),
     Right("payments.decide_review", "decide a review", moves_money=True),
     Right("payments.replay_event", "replay a parked event", moves_money=True),
     Right("payments.approve", "agree to what another person asked for", moves_money=True),
@@ -47,10 +48,18 @@ RIGHTS: tuple[Right, ...] = (
     Right("payments.edit_gateway_account", "enable and time gateway accounts"),
     Right("payments.edit_route", "ask for changes of routes"),
     Right("payments.throw_switch", "stop and resume sending, and pause gateways"),
+    Right("reconciliation.run_reconciliation", "import statements and run reconciliations"),
+    Right("reconciliation.resolve_break", "resolve differences", moves_money=True),
+    Right("reconciliation.post_journal", "ask for journals by hand", moves_money=True),
+    Right("reconciliation.close_day", "close days, and ask for them to be reopened", moves_money=True),
+    Right("reconciliation.edit_terms", "ask for changes of terms, rates and column mappings"),
+    Right("reconciliation.export_reports", "make and download reports"),
 )
 """Every right beyond looking. Replaying counts as moving money: an event that could not be applied may carry some."""
 
-_MONEY = frozenset(right.name for right in RIGHTS if right.moves_money)
+_BOOKS = frozenset({"reconciliation.post_journal", "reconciliation.close_day"})
+_MONEY = frozenset(right.name for right in RIGHTS if right.moves_money) - _BOOKS
+_REPORTS = frozenset({"reconciliation.run_reconciliation", "reconciliation.export_reports"})
 _DECLINES = frozenset({"payments.classify_code", "payments.edit_decline_rule"})
 _STEERING = frozenset({"payments.edit_route", "payments.throw_switch"})
 
@@ -59,29 +68,38 @@ MATRIX: dict[Role, frozenset[str]] = {
     Role.OPERATOR: _MONEY
     | _STEERING
     | _DECLINES
+    | _REPORTS
     | {"payments.ask_gateway", "payments.block_method", "payments.edit_limit"},
     Role.FINANCE: _MONEY
     | _STEERING
     | _DECLINES
-    | {"payments.ask_gateway", "payments.edit_gateway_account", "payments.block_method", "payments.edit_limit"},
-    Role.AUDITOR: frozenset(),
+    | _REPORTS
+    | _BOOKS
+    | {
+        "payments.ask_gateway",
+        "payments.edit_gateway_account",
+        "payments.block_method",
+        "payments.edit_limit",
+        "reconciliation.edit_terms",
+    },
+    Role.AUDITOR: frozenset({"reconciliation.export_reports"}),
     Role.ADMIN: _STEERING | {"payments.ask_gateway", "payments.edit_gateway_account"},
 }
 
 VIEWED_APPS: dict[Role, tuple[str, ...]] = {
     Role.SUPPORT: ("payments",),
-    Role.OPERATOR: ("payments", "ledger"),
-    Role.FINANCE: ("payments", "ledger"),
-    Role.AUDITOR: ("payments", "ledger", "auth"),
-    Role.ADMIN: ("payments", "ledger", "auth"),
+    Role.OPERATOR: ("payments", "ledger", "reconciliation"),
+    Role.FINANCE: ("payments", "ledger", "reconciliation"),
+    Role.AUDITOR: ("payments", "ledger", "reconciliation", "auth"),
+    Role.ADMIN: ("payments", "ledger", "reconciliation", "auth"),
 }
 """Whose tables the role may look at: every view permission of these apps. Support answers payers and needs no books."""
 
 DESCRIPTIONS: dict[Role, str] = {
     Role.SUPPORT: "answers payers: sees payments, may ask the gateway, moves no money",
     Role.OPERATOR: "runs payments: creates, captures, cancels, refunds and decides reviews",
-    Role.FINANCE: "owns the books: what an operator may, and the gateway accounts",
-    Role.AUDITOR: "checks everything, changes nothing",
+    Role.FINANCE: "owns the books: what an operator may, closing days, terms and the gateway accounts",
+    Role.AUDITOR: "checks and exports everything, changes nothing",
     Role.ADMIN: "keeps the system and its people; holds no right over money",
 }
 

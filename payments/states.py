@@ -31,6 +31,8 @@ FINAL_STATES = PAID_STATES | {
     PaymentState.REFUNDED,
     PaymentState.CHARGED_BACK,
 }
+# Money is still to come: an attempt may be open, and the payer may have to confirm it.
+AWAITING_STATES = frozenset({PaymentState.PENDING, PaymentState.PARTIALLY_PAID})
 # A new payment of the same reference is refused while one of these exists.
 OPEN_OR_PAID_STATES = PAID_STATES | {
     PaymentState.INITIATED,
@@ -192,6 +194,7 @@ class ReviewKind(StrEnum):
     REFUND_RETURNED = "refund_returned"  # a refund that had succeeded came back: the payer is still owed
     PAYMENT_STOPPED = "payment_stopped"  # a refusal that no payer can mend: our set-up, or a code nobody knows
     CLOSE_FAILED = "close_failed"  # what the payer could still finish could not be taken away
+    PART_TO_RETURN = "part_to_return"  # ended with a part paid: that part is owed back, and its refund is prepared
 
 
 class ApprovalState(StrEnum):
@@ -289,3 +292,14 @@ class Source(StrEnum):
     SERVICE = "service"
     OPERATOR = "operator"
     API = "api"
+
+
+class PayoutState(StrEnum):
+    """expected -> in_transit -> paid -> in_bank; any of them -> failed -> returned."""
+
+    EXPECTED = "expected"
+    IN_TRANSIT = "in_transit"
+    PAID = "paid"
+    IN_BANK = "in_bank"
+    FAILED = "failed"
+    RETURNED = "returned"

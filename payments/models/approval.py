@@ -98,7 +98,7 @@ class LimitUse(models.Model):
 
     action = models.CharField(max_length=40)
     currency = models.CharField(max_length=10)
-    person = models.CharField(max_length=100)
+    person = models.CharField(max_length=100, help_text="user:<number>, which outlives a new name; or an API token's.")
     day = models.DateField()
     used_minor = models.BigIntegerField(default=0)
 

@@ -88,6 +88,20 @@ class GatewayAccount(models.Model):
     dispute_alarm_percent = models.DecimalField(
         max_digits=5, decimal_places=2, default=Decimal("0.75"), help_text="Disputes of a month above this are red."
     )
+    # Where a payment takes parts: what is asked for after a refusal for want of funds or a limit.
+    reduced_percent = models.PositiveSmallIntegerField(
+        default=50,
+        validators=[MinValueValidator(1), MaxValueValidator(99)],
+        help_text="Of what was refused, so much is asked for next.",
+    )
+    reduced_floor_percent = models.PositiveSmallIntegerField(
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(99)],
+        help_text="Never less than this of what is due.",
+    )
+    most_reductions = models.PositiveSmallIntegerField(
+        default=2, help_text="Reduced tries for the same rest. 0: the amount is never reduced."
+    )
     paused_at = models.DateTimeField(
         null=True, blank=True, help_text="Set by an operator: no new attempts until resumed."
     )

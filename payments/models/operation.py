@@ -31,7 +31,9 @@ class Operation(FSMModelMixin, models.Model):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=10)
     final = models.BooleanField(default=True, help_text="A capture after which the rest of the hold is released.")
-    request = models.JSONField(help_text="The frozen command, without secrets.")
+    request = models.JSONField(
+        help_text="The frozen command. It holds the payment token it was sent with; no key of ours, no card number."
+    )
     requested_by = models.CharField(max_length=100, blank=True)
 
     state = state_field(S.PLANNED, S)

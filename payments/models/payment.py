@@ -27,7 +27,10 @@ class Payment(FSMModelMixin, models.Model):
     method = models.ForeignKey(PaymentMethod, on_delete=models.PROTECT, related_name="payments", db_index=False)
     capture_mode = models.CharField(max_length=10, choices=[("automatic", "automatic"), ("manual", "manual")])
     wanted_gateway = models.CharField(max_length=40, blank=True, help_text="Slug, when the merchant chose one.")
-    accept_partial = models.BooleanField(default=False)
+    accept_partial = models.BooleanField(
+        default=False,
+        help_text="A part may come in alone; the rest is collected, accepted short or the part goes back.",
+    )
     goods_class = models.CharField(max_length=10, default="physical")
     return_url = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
@@ -79,6 +82,7 @@ class Payment(FSMModelMixin, models.Model):
             ("cancel_payment", "Can cancel payments"),
             ("refund_payment", "Can refund payments"),
             ("retry_payment", "Can try declined payments again and cancel planned retries"),
+            ("accept_short", "Can accept less than is due as full payment"),
             ("ask_gateway", "Can ask the gateway about a payment"),
         )
 
@@ -94,9 +98,13 @@ class Payment(FSMModelMixin, models.Model):
     def mark_validated(self) -> None:
         """Checks passed; no attempt is open."""
 
-    @move(source=(S.VALIDATED, S.FAILED), target=S.PENDING)
+    @move(source=(S.VALIDATED, S.FAILED, S.PARTIALLY_PAID), target=S.PENDING)
     def mark_pending(self) -> None:
-        """An attempt was opened."""
+        """An attempt was opened; or the part that had come in has gone back."""
+
+    @move(source=(S.PENDING, S.AUTHORISED, S.FAILED), target=S.PARTIALLY_PAID)
+    def mark_partially_paid(self) -> None:
+        """Less than is due came in, and the payment takes parts."""
 
     @move(source=(S.PENDING, S.VALIDATED, S.FAILED), target=S.AUTHORISED)
     def mark_authorised(self, hold_until: datetime | None) -> None:
@@ -118,13 +126,13 @@ class Payment(FSMModelMixin, models.Model):
     def mark_failed(self) -> None:
         """Every attempt finally failed, or there was no route."""
 
-    @move(source=(*_UNSTARTED, S.PENDING, S.AUTHORISED), target=S.CANCELLED)
+    @move(source=(*_UNSTARTED, S.PENDING, S.AUTHORISED, S.PARTIALLY_PAID), target=S.CANCELLED)
     def mark_cancelled(self) -> None:
-        """Nothing taken, proven: nothing was ever sent, or the void is confirmed."""
+        """Nothing taken, proven: nothing was ever sent, or the void is confirmed. A part that came in is owed back."""
 
-    @move(source=(S.VALIDATED, S.PENDING, S.AUTHORISED), target=S.EXPIRED)
+    @move(source=(S.VALIDATED, S.PENDING, S.AUTHORISED, S.PARTIALLY_PAID), target=S.EXPIRED)
     def mark_expired(self) -> None:
-        """The window closed with nothing open, or the hold lapsed by the gateway's word."""
+        """The window closed with nothing open, or the hold lapsed by the gateway's word. A part that came in is owed back."""
 
     @move(source=(S.CAPTURED, S.SETTLED, S.RECONCILED), target=S.CHARGED_BACK)
     def mark_charged_back(self) -> None:

@@ -42,6 +42,9 @@ _STEERING = {
     "max_per_second": ("Calls a second", "0: no cap"),
     "decline_alarm_percent": ("Declines are red above", "percent"),
     "dispute_alarm_percent": ("Disputes are red above", "percent"),
+    "reduced_percent": ("A reduced try asks for", "percent of what was refused"),
+    "reduced_floor_percent": ("A reduced try asks at least for", "percent of what is due"),
+    "most_reductions": ("Reduced tries", "0: never"),
 }
 OPERATION_COLUMNS = ("Operation", "Payment", "Call", "Sent", "Answered look-ups", "Unanswered", "Asked again")
 INCIDENT_COLUMNS = ("Trouble", "State", "Since", "Last seen", "Times", "Detail")

@@ -39,6 +39,9 @@ EDITABLE = (
     "max_per_second",
     "decline_alarm_percent",
     "dispute_alarm_percent",
+    "reduced_percent",
+    "reduced_floor_percent",
+    "most_reductions",
 )
 
 

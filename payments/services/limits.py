@@ -29,6 +29,7 @@ ACTIONS: dict[str, str] = {
     "start_batch": "Start an upload",
     "edit_schedule": "Set up a recurring charge, or raise it",
     "charge_overdue": "Charge a skipped date",
+    "accept_short": "Accept less than is due",
 }
 """What a limit can be set for; whoever asks `needs_second_person` has its line here."""
 
@@ -142,7 +143,8 @@ def _used(action: str, currency: str, actor: Actor, now: datetime) -> Money:
 
 
 def _person(actor: Actor) -> str:
-    return actor.label[:100]
+    """By number, so that a new name begins no new day; an API token has none."""
+    return f"user:{actor.user_id}" if actor.user_id is not None else actor.label[:100]
 
 
 def _roles(actor: Actor) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ REFUND_MOVES: dict[RefundState, Callable[[Refund], None]] = {
 PAYMENT_MOVES: dict[PaymentState, Callable[[Payment], None]] = {
     PaymentState.VALIDATED: Payment.mark_validated,
     PaymentState.PENDING: Payment.mark_pending,
+    PaymentState.PARTIALLY_PAID: Payment.mark_partially_paid,
     PaymentState.CAPTURED: Payment.mark_captured,
     PaymentState.SETTLED: Payment.mark_settled,
     PaymentState.FAILED: Payment.mark_failed,
