@@ -133,6 +133,7 @@ INSTALLED_APPS = [
     "console",
     "ledger",
     "payments",
+    "reconciliation",
     "config.apps.ProjectConfig",
 ]
 MIDDLEWARE = [
@@ -261,6 +262,9 @@ CONSOLE_QUEUES: list[str] = [
 ]  # dotted callables `(request, now) -> WorkQueue | None`, the home page
 
 # --- what apps hang onto the project --------------------------------------------------------------------------------------
+MORE_APPROVABLES: dict[str, str] = {
+    # "command": "reconciliation.services.module.APPROVABLE"
+}  # commands of reconciliation that wait for a second person, beside those of payments
 LEDGER_PROOFS: list[str] = [
     "payments.queries.proofs.suspense_findings",
     "payments.queries.proofs.completeness_findings",

@@ -67,6 +67,8 @@ class Movement(models.Model):
             models.UniqueConstraint(fields=("entry_source_key",), name="one_entry_per_movement"),
         )
         indexes = (
+            models.Index(fields=("gateway_account", "occurred_at", "id"), name="movements_by_time"),
+            models.Index(fields=("batch_id",), name="movements_of_a_batch", condition=~models.Q(batch_id="")),
             models.Index(
                 fields=("gateway_account", "occurred_at"), name="captures_by_month", condition=models.Q(kind="capture")
             ),

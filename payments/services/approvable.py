@@ -9,6 +9,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from django.conf import settings
+
 from payments.errors import InvalidInput
 from payments.models import Approval
 from payments.services.actors import Actor
@@ -25,8 +27,10 @@ COMMANDS: dict[str, str] = {
     "edit_schedule": "payments.services.schedules.editing.EDIT_SCHEDULE",
     "charge_overdue": "payments.services.schedules.overdue.CHARGE_OVERDUE",
     "change_ceiling": "payments.services.declining.ceiling_changes.CHANGE_CEILING",
+    **settings.MORE_APPROVABLES,
 }
-"""Command to its `Approvable`, by dotted name, so that the commands may import this file and it none of them."""
+"""Command to its `Approvable`, by dotted name, so that the commands may import this file and it none of them. Those of
+apps above this one are named in the settings."""
 
 Arguments = Mapping[str, Any]
 Line = tuple[str, str]

@@ -1,0 +1,21 @@
+"""Which days does a gateway or bank work, and how many lie between two? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, timedelta
+
+_SATURDAY = 5
+
+
+def is_business_day(day: date, holidays: Collection[date] = ()) -> bool:
+    """Monday to Friday, and no holiday."""
+    return day.weekday() < _SATURDAY and day not in holidays
+
+
+def add_business_days(day: date, count: int, holidays: Collection[date] = ()) -> date:
+    """The day that is `count` business days after `day`; `day` itself for 0, whatever it is."""
+    while count > 0:
+        day += timedelta(days=1)
+        count -= is_business_day(day, holidays)
+    return day

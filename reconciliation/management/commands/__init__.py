@@ -1,0 +1,1 @@
+"""One file a command; each is a door with one service call."""

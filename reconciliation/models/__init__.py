@@ -1,0 +1,39 @@
+"""Which tables are the comparison's? Private to this app; written only by `reconciliation.services`."""
+
+from reconciliation.models.difference import Break, BreakEvidence, BreakNote, Resolution, ResolvedBreak
+from reconciliation.models.report import (
+    DayClose,
+    HandedEntry,
+    HandOver,
+    OpeningPosition,
+    ReportJob,
+    ReportSchedule,
+)
+from reconciliation.models.run import Alert, Booking, Match, Run
+from reconciliation.models.statement import Line, LineChange, RejectedRow, Statement
+from reconciliation.models.terms import ColumnMapping, ContractRate, StatementAccount
+
+__all__ = [
+    "Alert",
+    "Booking",
+    "Break",
+    "BreakEvidence",
+    "BreakNote",
+    "ColumnMapping",
+    "ContractRate",
+    "DayClose",
+    "HandOver",
+    "HandedEntry",
+    "Line",
+    "LineChange",
+    "Match",
+    "OpeningPosition",
+    "RejectedRow",
+    "ReportJob",
+    "ReportSchedule",
+    "Resolution",
+    "ResolvedBreak",
+    "Run",
+    "Statement",
+    "StatementAccount",
+]

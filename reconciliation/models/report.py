@@ -1,0 +1,165 @@
+"""Which reports were asked for, handed over or scheduled, and which days were closed? The files themselves lie in DATA_DIR."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django_fsm import FSMModelMixin
+
+from console.machines import move, public_id_field, state_field, states_check
+from reconciliation.states import JobState
+
+S = JobState
+
+
+class ReportJob(FSMModelMixin, models.Model):
+    """One report on its way to a file. The download expires; what was exported and its digest stay known."""
+
+    public_id = public_id_field("rpt")
+    report = models.CharField(max_length=40)
+    format = models.CharField(max_length=10)
+    parameters = models.JSONField(default=dict)
+    state = state_field(S.QUEUED, S)
+    asked_by = models.CharField(max_length=100)
+    asked_by_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    asked_at = models.DateTimeField()
+    schedule = models.ForeignKey("ReportSchedule", null=True, on_delete=models.PROTECT, related_name="jobs")
+    rows_done = models.PositiveBigIntegerField(default=0)
+    rows_total = models.PositiveBigIntegerField(null=True, help_text="Empty: not known before it ends.")
+    started_at = models.DateTimeField(null=True)
+    beaten_at = models.DateTimeField(null=True, help_text="When its worker last said that it is alive.")
+    finished_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    next_check_at = models.DateTimeField(null=True)
+    file_name = models.CharField(max_length=200, blank=True)
+    size = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+    manifest = models.JSONField(default=dict, help_text="Columns, rows, control totals, digest, parameters, made when.")
+    failed_because = models.CharField(max_length=400, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (states_check("report_state_is_known", S),)
+        indexes = (
+            models.Index(fields=("next_check_at",), name="report_due", condition=models.Q(next_check_at__isnull=False)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.report} {self.format}"
+
+    @move(source=(S.QUEUED, S.RUNNING), target=S.RUNNING)
+    def mark_running(self) -> None:
+        """A worker writes it; one that died is taken over."""
+
+    @move(source=(S.RUNNING,), target=S.DONE)
+    def mark_done(self) -> None:
+        """The file is there."""
+
+    @move(source=(S.QUEUED, S.RUNNING), target=S.FAILED)
+    def mark_failed(self) -> None:
+        """It could not be written; the reason is kept."""
+
+    @move(source=(S.DONE,), target=S.EXPIRED)
+    def mark_expired(self) -> None:
+        """The file was removed; it can be made again."""
+
+
+class ReportSchedule(models.Model):
+    """A report that is made and sent by e-mail, by itself."""
+
+    class Every(models.TextChoices):
+        DAY = "day"
+        WEEK = "week"
+        MONTH = "month"
+
+    report = models.CharField(max_length=40)
+    format = models.CharField(max_length=10)
+    parameters = models.JSONField(default=dict)
+    every = models.CharField(max_length=5, choices=Every.choices)
+    hour = models.PositiveSmallIntegerField(default=7, help_text="In BUSINESS_TIME_ZONE.")
+    recipients = models.JSONField(default=list)
+    enabled = models.BooleanField(default=True)
+    last_for = models.DateField(null=True, help_text="The last day it was made for.")
+    next_check_at = models.DateTimeField(null=True)
+    made_by = models.CharField(max_length=100)
+    version = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.report} every {self.every}"
+
+
+class HandOver(models.Model):
+    """One hand-over of sales to the ERP. An entry is in one of them at most."""
+
+    public_id = public_id_field("hov")
+    day = models.DateField(help_text="Entries booked up to and on this day.")
+    made_at = models.DateTimeField()
+    made_by = models.CharField(max_length=100, blank=True)
+    entries_count = models.PositiveIntegerField(default=0)
+    totals = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class HandedEntry(models.Model):
+    """An entry of the books that was handed over."""
+
+    hand_over = models.ForeignKey(HandOver, on_delete=models.PROTECT, related_name="entries")
+    entry_id = models.BigIntegerField(unique=True, help_text="Of the ledger: handed over once.")
+
+    def __str__(self) -> str:
+        return f"{self.hand_over} {self.entry_id}"
+
+
+class DayClose(models.Model):
+    """One close of one business day: its certificate, and who reopened it if somebody did."""
+
+    public_id = public_id_field("cls")
+    day = models.DateField()
+    closed_at = models.DateTimeField()
+    closed_by = models.CharField(max_length=100)
+    approved_by = models.CharField(max_length=100, blank=True)
+    certificate = models.JSONField(help_text="As it was handed out; `digest` is over its canonical form.")
+    digest = models.CharField(max_length=64)
+    previous = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    reopened_at = models.DateTimeField(null=True)
+    reopened_by = models.CharField(max_length=100, blank=True)
+    reopened_because = models.CharField(max_length=400, blank=True)
+
+    class Meta:
+        ordering = ("-day", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("day",), condition=models.Q(reopened_at__isnull=True), name="a_day_is_closed_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.day}"
+
+
+class OpeningPosition(models.Model):
+    """One open item brought over at go-live, against 3010. Imported by file, by two people."""
+
+    account = models.ForeignKey("StatementAccount", null=True, on_delete=models.PROTECT, related_name="+")
+    file_sha256 = models.CharField(max_length=64)
+    number = models.PositiveIntegerField()
+    code = models.CharField(max_length=8)
+    currency = models.CharField(max_length=10)
+    amount_minor = models.BigIntegerField(help_text="Debit positive.")
+    item = models.CharField(max_length=120, help_text="Match key of the open item: the old system's id.")
+    occurred_on = models.DateField()
+    text = models.CharField(max_length=200, blank=True)
+    entry_source_key = models.CharField(max_length=200)
+    made_at = models.DateTimeField()
+    asked_by = models.CharField(max_length=100)
+    agreed_by = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("code", "currency", "item"), name="an_opening_item_comes_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.item}"

@@ -1,0 +1,1 @@
+"""Reports finance exports: one file a report, streamed from the database."""

@@ -1,0 +1,1 @@
+"""Statement formats: bytes or rows in, `reconciliation.lines` out. One file a format, none knows another. Pure."""
