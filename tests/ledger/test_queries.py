@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from ledger import chart
 from ledger.chart import AccountRef
@@ -30,6 +30,7 @@ from ledger.queries import (
 from ledger.reports import statement_rows, trial_balance_lines
 from ledger.services import reverse_entry
 from tests.ledger.books import NOON, capture, entry, post, receivable, sales, spend, top_up, wallet
+from tests.plans import plan_by_index
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -108,13 +109,11 @@ class TestBalance:
         assert balances(codes=[]) == []
 
     def test_reads_the_covering_index_alone(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-            cursor.execute(
-                """EXPLAIN SELECT sum(amount_minor) FROM ledger_posting
-                    WHERE account_id = 1 AND booked_on <= '2026-03-10' AND posted_at <= now()"""
-            )
-            plan = "\n".join(row[0] for row in cursor.fetchall())
+        plan = plan_by_index(
+            """SELECT sum(amount_minor) FROM ledger_posting
+                WHERE account_id = 1 AND booked_on <= '2026-03-10' AND posted_at <= now()""",
+            alone=True,
+        )
 
         assert "Index Only Scan using postings_of_an_account_by_day" in plan
 

@@ -16,6 +16,7 @@ from payments.queries.metrics import unfinished_payments
 from payments.queries.queues import MOST_COUNTED
 from tests.payments.admin import payment_scenes as scenes
 from tests.payments.admin.desk import signed_in, text_of
+from tests.plans import as_if_many, plan_by_index
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)
@@ -92,12 +93,11 @@ class TestTheList:
             client.get(f"{LIST}?waits=retry")
         (asked,) = [q["sql"] for q in queries if "'retry'" in q["sql"] and "LIMIT" in q["sql"]]
 
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")
-            cursor.execute(f"EXPLAIN {asked}")
-            plan = "\n".join(row[0] for row in cursor.fetchall())
+        scenes.retry_planned(NOW, reference="again-later")
+        with as_if_many("payment"):
+            plan = plan_by_index(asked)
 
-        assert "payment_held_up" in plan
+        assert "Index Scan using payment_held_up" in plan
 
     def test_names_the_gateway_that_took_the_money(self) -> None:
         scenes.paid_by_second(NOW, reference="second-took-it")
