@@ -149,6 +149,11 @@ def owner_url() -> str:
     return POSTGRES.url(DATABASE, OWNER)
 
 
+def superuser_url() -> str:
+    """The server's own superuser in this process's database, for what even the owner may not look at."""
+    return POSTGRES.url(DATABASE)
+
+
 def _take_redis_database() -> int:
     """The next numbered database (0 keeps the count), emptied."""
     with redis.Redis(unix_socket_path=str(VALKEY.socket), db=0) as counter:

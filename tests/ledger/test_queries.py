@@ -30,7 +30,7 @@ from ledger.queries import (
 from ledger.reports import statement_rows, trial_balance_lines
 from ledger.services import reverse_entry
 from tests.ledger.books import NOON, capture, entry, post, receivable, sales, spend, top_up, wallet
-from tests.plans import plan_by_index
+from tests.plans import plan_with
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -109,10 +109,10 @@ class TestBalance:
         assert balances(codes=[]) == []
 
     def test_reads_the_covering_index_alone(self) -> None:
-        plan = plan_by_index(
+        plan = plan_with(
+            "postings_of_an_account_by_day",
             """SELECT sum(amount_minor) FROM ledger_posting
                 WHERE account_id = 1 AND booked_on <= '2026-03-10' AND posted_at <= now()""",
-            alone=True,
         )
 
         assert "Index Only Scan using postings_of_an_account_by_day" in plan

@@ -22,7 +22,7 @@ from payments.states import Certainty, FailureClass, Source
 from tests.payments.admin.desk import prepare, signed_in, text_of
 from tests.payments.admin.payment_scenes import set_credentials
 from tests.payments.declines.rows import card, refused
-from tests.plans import plan_by_index
+from tests.plans import plan_with
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)
@@ -102,7 +102,7 @@ class TestSheet:
             seen_lately(NOW)
             handled_otherwise("nmi", "202", "soft_decline", NOW)
 
-        plans = [plan_by_index(query["sql"], alone=True) for query in asked.captured_queries]
+        plans = [plan_with("operation_codes", query["sql"]) for query in asked.captured_queries]
         assert len(plans) == 2
         assert [plan for plan in plans if "Index Only Scan using operation_codes" not in plan] == []
 
