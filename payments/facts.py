@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from ledger.money import Money
@@ -15,6 +15,7 @@ from payments.states import (
     OperationKind,
     OperationState,
     PaymentState,
+    PayoutState,
     RefundState,
     Source,
 )
@@ -110,6 +111,24 @@ class SettlementTold:
     fee: Money
     exchange_rate: str = ""
     available_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutTold:
+    """Where one payout stands by the gateway's word, at `occurred_at`. `money` below zero: it is taken from our bank.
+
+    `itemised`: the gateway can tell by now what it is made of. `bank_ref` is what the bank's statement will show.
+    """
+
+    gateway_id: str
+    state: PayoutState  # expected, in_transit, paid or failed: the rest no gateway knows
+    money: Money
+    made_at: datetime
+    occurred_at: datetime
+    arrives_on: date | None = None
+    bank_ref: str = ""
+    failure: str = ""
+    itemised: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from ledger.money import Money
-from payments.facts import Fact
+from payments.facts import Fact, PayoutTold
 from payments.states import Certainty, FailureClass, OperationKind
 
 
@@ -37,6 +37,7 @@ class Capabilities:
     asks_payer: bool = False  # it may send the payer to their bank, and what is open there can be closed
     vague_codes: frozenset[str] = frozenset()  # refusals that may hide a block by the gateway itself; its record tells
     lists_window: bool = True  # it can list what changed in a window; False: no back-fill, no probe by listing
+    reports: frozenset[str] = frozenset()  # the `ReportQuestion.what` it answers; empty: its reports come as files
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,39 @@ class WebhookMessage:
     understood: bool = True
     reason: str = ""
     batch_failed: bool = False
+    payouts: tuple[PayoutTold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportQuestion:
+    """Which part of a gateway's own books is asked for, page by page. Both ends of the window count, in whole seconds.
+
+    `what`: "balance" is what changed the balance, by window or, with `payout_id`, all that one payout is made of;
+    "payouts" are the payouts made in the window; "window" the transactions that last changed in it. `page` counts from 0;
+    `cursor` is the `next_cursor` of the page before, for gateways that page by it.
+    """
+
+    what: str
+    start: datetime | None = None
+    end: datetime | None = None
+    payout_id: str = ""
+    cursor: str = ""
+    page: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """One page of a gateway's books. Rows are JSON-able, as its source below reconciliation reads them, without secrets.
+
+    `last`: no page follows. `total` is how many rows the gateway says there are in all; None: it does not say.
+    `payouts` are those that the rows of a "payouts" question tell of.
+    """
+
+    rows: tuple[Mapping[str, object], ...]
+    next_cursor: str = ""
+    last: bool = False
+    total: int | None = None
+    payouts: tuple[PayoutTold, ...] = ()
 
 
 class Adapter(Protocol):
@@ -226,6 +260,14 @@ class Adapter(Protocol):
 
     def window_answer(self, answer: WireAnswer, *, at: datetime) -> LookUpAnswer:
         """All facts in one page of a window."""
+        ...
+
+    def report_request(self, question: ReportQuestion) -> WireRequest:
+        """How to ask for one page of a report. Raises ValueError for what `capabilities.reports` does not name."""
+        ...
+
+    def report_answer(self, question: ReportQuestion, answer: WireAnswer, *, at: datetime) -> ReportPage:
+        """One page of a report. Raises Unreadable: a page is whole or none, since what is missing would become a break."""
         ...
 
     def verify_webhook(
