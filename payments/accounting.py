@@ -15,6 +15,7 @@ from ledger.money import Money
 from payments.decisions import Posting
 
 SUSPENSE, OVERPAYMENTS, DISPUTED_FUNDS = chart.SUSPENSE.code, chart.OVERPAYMENTS.code, chart.DISPUTED_FUNDS.code
+PARTIAL_PAYMENTS = chart.PARTIAL_PAYMENTS.code
 HELD_ON = {Posting.SUSPENSE: SUSPENSE, Posting.OVERPAYMENT: OVERPAYMENTS, Posting.SUSPENSE_OUT: SUSPENSE}
 
 
@@ -22,7 +23,8 @@ HELD_ON = {Posting.SUSPENSE: SUSPENSE, Posting.OVERPAYMENT: OVERPAYMENTS, Postin
 class Booking:
     """What `entry_for` needs beside the money. `hold` is what is still held of the transaction; `asked` what a refund
     reserved; `held_on` the account of the review whose money goes back; `disputed` the gateway's id of the dispute, by which
-    its claim is kept as an open item."""
+    its claim is kept as an open item. `partly`: the payment is partially paid, so that what is its own is held for it and no
+    sale yet; `earlier` is what came in before this movement."""
 
     source_key: str
     subject: str
@@ -35,6 +37,8 @@ class Booking:
     asked: Money | None = None
     held_on: str = SUSPENSE
     disputed: str = ""
+    partly: bool = False
+    earlier: Money | None = None
 
 
 def receivable(gateway: str, currency: str) -> AccountRef:
@@ -48,6 +52,16 @@ def held(code: str, gateway: str, currency: str) -> AccountRef:
 
 def sales(currency: str) -> AccountRef:
     return AccountRef(chart.SALES_CLEARING.code, currency)
+
+
+def part_held(currency: str) -> AccountRef:
+    """What has come in of a sum whose rest is missing."""
+    return AccountRef(chart.PARTIAL_PAYMENTS.code, currency)
+
+
+def _own(b: Booking, currency: str) -> AccountRef:
+    """Where the payment's own money stands: with the sales, or held until the rest is here."""
+    return part_held(currency) if b.partly else sales(currency)
 
 
 def refunds_payable(gateway: str, currency: str) -> AccountRef:
@@ -93,7 +107,19 @@ def _release(booking: Booking) -> list[PostingDraft]:
 
 
 def _capture(money: Money, b: Booking) -> list[PostingDraft]:
-    return _taken(money, b) + _release(b)
+    """The part that was held for it becomes a sale with the rest."""
+    earlier = (
+        _transfer(part_held(money.currency), sales(money.currency), b.earlier, b) if b.partly and b.earlier else []
+    )
+    return _taken(money, b) + earlier + _release(b)
+
+
+def _part(money: Money, b: Booking) -> list[PostingDraft]:
+    """Held with what came before it: a captured part of a hold stood with the sales while more could follow."""
+    held_for_it = part_held(money.currency)
+    moves = not b.partly and b.earlier is not None and not b.earlier.is_zero
+    earlier = _transfer(held_for_it, sales(money.currency), -b.earlier, b) if moves and b.earlier else []
+    return _transfer(receivable(b.gateway, money.currency), held_for_it, money, b) + earlier + _release(b)
 
 
 def _taken(money: Money, b: Booking) -> list[PostingDraft]:
@@ -127,7 +153,7 @@ def _out_of(code: str, money: Money, b: Booking) -> list[PostingDraft]:
 
 
 def _refund_external(money: Money, b: Booking) -> list[PostingDraft]:
-    return _transfer(sales(money.currency), receivable(b.gateway, money.currency), money, b)
+    return _transfer(_own(b, money.currency), receivable(b.gateway, money.currency), money, b)
 
 
 def _refund_freed(money: Money, b: Booking) -> list[PostingDraft]:
@@ -140,6 +166,9 @@ def _claim(b: Booking, money: Money) -> AccountRef:
 
 
 def _loss(b: Booking, money: Money) -> AccountRef:
+    """What was never a sale is no loss: it is held no more."""
+    if b.partly:
+        return part_held(money.currency)
     return AccountRef(chart.CHARGEBACK_LOSSES.code, money.currency, gateway=b.gateway)
 
 
@@ -159,6 +188,7 @@ _MONEY_LINES = {
     Posting.HOLD_AND_RELEASE: lambda money, b: _memo(money, b) + _memo(-money, b),
     Posting.HOLD_RELEASE: lambda money, b: _memo(-(b.hold or money), b),
     Posting.CAPTURE: _capture,
+    Posting.PART: _part,
     Posting.CAPTURE_AND_BACK: lambda money, b: _taken(money, b) + _taken(-money, b),
     Posting.SUSPENSE: lambda money, b: _into_held(SUSPENSE, money, b),
     Posting.OVERPAYMENT: lambda money, b: _into_held(OVERPAYMENTS, money, b),
@@ -189,18 +219,33 @@ def refund_reserved(money: Money, booking: Booking, *, from_held: str = "") -> E
     return _draft(booking, _transfer(source, refunds_payable(booking.gateway, money.currency), money, booking))
 
 
-def held_applied(money: Money, booking: Booking) -> EntryDraft:
-    """Money under review pays a payment after all."""
-    return _draft(
-        booking,
-        _transfer(held(booking.held_on, booking.gateway, money.currency), sales(money.currency), money, booking),
-    )
+def held_applied(money: Money, booking: Booking, *, as_part: bool = False) -> EntryDraft:
+    """Money under review pays a payment after all; `as_part`: the rest of it is still missing."""
+    source = held(booking.held_on, booking.gateway, money.currency)
+    lines = _transfer(source, part_held(money.currency) if as_part else sales(money.currency), money, booking)
+    if booking.partly and not as_part and booking.earlier:
+        lines += _transfer(part_held(money.currency), sales(money.currency), booking.earlier, booking)
+    return _draft(booking, lines)
 
 
 def held_adopted(money: Money, booking: Booking) -> EntryDraft:
     """Money that left us beyond what our books explain is taken out of sales; suspense returns to zero."""
     to = held(booking.held_on, booking.gateway, money.currency)
-    return _draft(booking, _transfer(sales(money.currency), to, money, booking))
+    return _draft(booking, _transfer(_own(booking, money.currency), to, money, booking))
+
+
+def part_owed(money: Money, booking: Booking) -> EntryDraft:
+    """No rest will come: what was held for it is owed back."""
+    return _draft(
+        booking, _transfer(refunds_payable(booking.gateway, money.currency), part_held(money.currency), -money, booking)
+    )
+
+
+def short_accepted(held_money: Money, missing: Money, booking: Booking) -> EntryDraft:
+    """What came in counts as all of it: the sale is whole, and what is missing is our tolerance."""
+    rounding = AccountRef(chart.ROUNDING.code, missing.currency)
+    lines = _transfer(part_held(held_money.currency), sales(held_money.currency), held_money, booking)
+    return _draft(booking, lines + _transfer(rounding, sales(missing.currency), missing, booking))
 
 
 def held_to_wallet(money: Money, booking: Booking, *, customer: str) -> EntryDraft:

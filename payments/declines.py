@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from ledger.money import Money
 from payments.states import Certainty, FailureClass
 
 
@@ -167,6 +168,31 @@ def retry_due(
     if not_before is not None and not_before > due:
         due = not_before
     return due if due <= (first_refused_at or now) + policy.within else None
+
+
+# --- how much to ask for instead --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReductionPolicy:
+    """How much less is asked for after a refusal, in whole percent: `percent` of what was refused, never less than
+    `floor_percent` of what is due, and at most `most` times for the same rest."""
+
+    percent: int = 50
+    floor_percent: int = 10
+    most: int = 2
+
+
+def reduced_amount(refused: Money, due: Money, made: int, policy: ReductionPolicy) -> Money | None:
+    """What to ask for after `refused` was too much, rounded down to the minor unit; None: no further reduction.
+
+    `made` counts the reduced tries for what is still missing.
+    """
+    if made >= policy.most:
+        return None
+    floor = -(-due.amount_minor * policy.floor_percent // 100)  # rounded up: never below it
+    part = max(refused.amount_minor * policy.percent // 100, floor, 1)
+    return Money(part, refused.currency) if part < refused.amount_minor else None
 
 
 def possible_steps(*, other_gateway: bool, accepts_part: bool, retry_at: datetime | None) -> frozenset[NextStep]:

@@ -60,6 +60,7 @@ class FactKind(StrEnum):
     EXPIRY_DUE = "expiry_due"
     RETRY_PLANNED = "retry_planned"
     RETRY_CANCELLED = "retry_cancelled"
+    SHORT_ACCEPTED = "short_accepted"  # a person takes less than is due as full payment
     GIVEN_UP = "given_up"  # every attempt has failed and no further step is possible
 
 
@@ -218,8 +219,10 @@ class Snapshot:
     payment_state: PaymentState | None = None
     due: Money | None = None
     hold: Money | None = None  # what is still held of this transaction; None or zero: nothing
+    accept_partial: bool = False  # a part may come in alone
     captured: Money | None = None
     refunded: Money | None = None  # refunds and voids of captured money that happened at the gateway
+    lost: Money | None = None  # what lost disputes took of the part that a partially paid payment had
     attempt_state: AttemptState | None = None
     attempt_is_current: bool = False
     attempt_alive: bool = (

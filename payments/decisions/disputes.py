@@ -112,6 +112,8 @@ def _payment_after(s: Snapshot, state: DisputeState | None, standing: Money | No
     if s.payment_state is None or s.captured is None or s.refunded is None:
         return None
     lost, left = _lost(s, state, standing), _left(s).amount_minor
+    if s.payment_state == PaymentState.PARTIALLY_PAID:
+        return PaymentState.PENDING if lost >= left > 0 else None
     if lost >= left > 0 and s.payment_state in PAID_STATES:
         return PaymentState.CHARGED_BACK
     reopens = s.payment_state == PaymentState.CHARGED_BACK and lost < max(left, 1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from payments.decisions.verdict import Decision, Posting, Verdict, ask, no_op
+from ledger.money import Money
+from payments.decisions.verdict import Decision, Posting, Verdict, ask, no_op, rest_of
 from payments.facts import Fact, FactKind, Snapshot
 from payments.states import (
     PAID_STATES,
@@ -105,9 +106,12 @@ def _authorise(s: Snapshot, fact: Fact) -> Decision:
             "A hold came late, and another payment of this order lives.", ReviewKind.LATE_AUTHORISATION
         )
     differs = s.asked is not None and fact.money != s.asked
+    because = f"The gateway holds {fact.money}" + (f" where {s.asked} was asked." if differs else ".")
+    if differs and s.accept_partial and _is_less(fact.money, s.asked):
+        differs, because = False, f"{because} The payment takes parts."
     return Decision(
         Verdict.REVIEW if differs else Verdict.APPLY,
-        f"The gateway holds {fact.money}" + (f" where {s.asked} was asked." if differs else "."),
+        because,
         payment_to=S.AUTHORISED,
         attempt_to=AttemptState.AUTHORISED,
         operation_to=OperationState.SUCCEEDED,
@@ -149,6 +153,14 @@ def decide_capture(s: Snapshot, fact: Fact) -> Decision:
             "A payment given up was taken after all, and another payment of this order lives.",
             ReviewKind.LATE_SUCCESS_SIBLING_PAID,
         )
+    return _judge_amount(s, fact)
+
+
+def _judge_amount(s: Snapshot, fact: Fact) -> Decision:
+    if s.payment_state == S.PARTIALLY_PAID and _is_less(rest_of(s), fact.money):
+        return _second_capture()
+    if _is_part(s, fact):
+        return _part(s, fact)
     if not _pays(s, fact):
         return _in_suspense(f"The gateway took {fact.money}; {_expected(s)} was asked.", ReviewKind.AMOUNT_MISMATCH)
     return _capture(s, fact)
@@ -174,13 +186,41 @@ def _expected(s: Snapshot) -> object:
 
 
 def _pays(s: Snapshot, fact: Fact) -> bool:
-    if s.payment_state == S.PARTIALLY_PAID and s.captured is not None and fact.money is not None:
-        return s.captured + fact.money == s.due
-    return fact.money == _expected(s)
+    return fact.money == (rest_of(s) if s.payment_state == S.PARTIALLY_PAID else _expected(s))
 
 
 def _may_still_pay(s: Snapshot, fact: Fact) -> bool:
-    return s.inside_grace and not s.sibling_active and _pays(s, fact)
+    return s.inside_grace and not s.sibling_active and _pays(s, fact) and not _is_part(s, fact)
+
+
+def _is_less(money: Money | None, than: Money | None) -> bool:
+    same = money is not None and than is not None and money.currency == than.currency
+    return same and money.amount_minor < than.amount_minor  # type: ignore[union-attr]  # asked for just above
+
+
+def _is_part(s: Snapshot, fact: Fact) -> bool:
+    """Did less than is due come in where that is allowed? More than was asked is another question, and so is a merchant
+    who took less than was held for them: the rest is theirs to leave."""
+    if not s.accept_partial or fact.money is None or not fact.money.is_positive or not _is_less(fact.money, rest_of(s)):
+        return False
+    if s.operation_kind == OperationKind.CAPTURE and (not s.operation_final or _is_less(fact.money, s.hold)):
+        return False
+    return not _is_less(s.asked, fact.money)
+
+
+def _part(s: Snapshot, fact: Fact) -> Decision:
+    rest = rest_of(s)
+    assert rest is not None and fact.money is not None
+    late = s.payment_state == S.FAILED
+    return Decision(
+        Verdict.APPLY,
+        f"The gateway took {fact.money}{_belatedly(s, late=late)} {rest - fact.money} is still missing.",
+        payment_to=S.PARTIALLY_PAID,
+        attempt_to=AttemptState.CAPTURED,
+        operation_to=OperationState.SUCCEEDED,
+        posting=Posting.PART,
+        late=late,
+    )
 
 
 def _capture(s: Snapshot, fact: Fact) -> Decision:

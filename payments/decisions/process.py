@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from payments.decisions.verdict import Decision, Posting, Verdict, ask, no_op
+from payments.decisions.verdict import Decision, Posting, Verdict, ask, no_op, rest_of
 from payments.facts import Fact, FactKind, Snapshot
-from payments.states import AttemptState, PaymentState, ReviewKind, Source
+from payments.states import AWAITING_STATES, AttemptState, PaymentState, ReviewKind, Source
 
 S = PaymentState
 
@@ -45,9 +45,9 @@ _OWN_STEPS: dict[FactKind, tuple[frozenset[PaymentState], PaymentState]] = {
 
 
 def _attempt_opened(s: Snapshot, fact: Fact) -> Decision:
-    if s.payment_state not in {S.VALIDATED, S.FAILED, S.PENDING}:
+    if s.payment_state not in {S.VALIDATED, S.FAILED, *AWAITING_STATES}:
         return no_op(f"The payment is already {s.payment_state}.")
-    moves = s.payment_state != S.PENDING  # a failover or a retry finds it pending
+    moves = s.payment_state not in AWAITING_STATES  # a failover, a retry and the rest find it so
     return Decision(Verdict.APPLY, fact.message, payment_to=S.PENDING if moves else None)
 
 
@@ -67,7 +67,9 @@ def _cancel_asked(s: Snapshot, _fact: Fact) -> Decision:
         return Decision(
             Verdict.APPLY, "Cancelled: nothing is open anywhere.", payment_to=S.CANCELLED, cancel_requested=True
         )
-    if s.payment_state in {S.PENDING, S.AUTHORISED}:
+    if s.payment_state == S.PARTIALLY_PAID and s.nothing_open:
+        return _part_owed(s, S.CANCELLED, "Cancelled")
+    if s.payment_state in {*AWAITING_STATES, S.AUTHORISED}:
         return Decision(
             Verdict.APPLY, "Cancelling is asked; it happens as soon as the gateway has let go.", cancel_requested=True
         )
@@ -79,7 +81,27 @@ def _expiry_due(s: Snapshot, _fact: Fact) -> Decision:
         return Decision(Verdict.APPLY, "The window closed before the payment was checked.", payment_to=S.FAILED)
     if s.payment_state in {S.VALIDATED, S.PENDING} and s.nothing_open:
         return Decision(Verdict.APPLY, "The window closed with nothing open anywhere.", payment_to=S.EXPIRED)
+    if s.payment_state == S.PARTIALLY_PAID and s.nothing_open:
+        return _part_owed(s, S.EXPIRED, "The window closed")
     return no_op("Something is still open: it is followed to its end before anything expires.")
+
+
+def _part_owed(s: Snapshot, ends_as: PaymentState, how: str) -> Decision:
+    """No rest will come: what had come in is owed back, and a person lets it go."""
+    return Decision(
+        Verdict.REVIEW,
+        f"{how} with {rest_of(s)} of {s.due} missing: what had come in is owed back to the payer.",
+        payment_to=ends_as,
+        posting=Posting.PART_OWED,
+        review=ReviewKind.PART_TO_RETURN,
+        cancel_requested=ends_as == S.CANCELLED,
+    )
+
+
+def _short_accepted(s: Snapshot, fact: Fact) -> Decision:
+    if s.payment_state != S.PARTIALLY_PAID or not s.nothing_open:
+        return no_op(f"The payment is {s.payment_state}: there is nothing to accept short.")
+    return Decision(Verdict.APPLY, fact.message, payment_to=S.CAPTURED, posting=Posting.SHORT_ACCEPTED)
 
 
 def _settled(s: Snapshot, fact: Fact) -> Decision:
@@ -118,6 +140,7 @@ _BY_KIND = {
     FactKind.SETTLED: _settled,
     FactKind.HOLD_LAPSED: _hold_lapsed,
     FactKind.ATTEMPT_OPENED: _attempt_opened,
+    FactKind.SHORT_ACCEPTED: _short_accepted,
 }
 
 

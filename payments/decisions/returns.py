@@ -95,7 +95,8 @@ def _captured_left(s: Snapshot, fact: Fact) -> int | None:
     """Minor units of captured money not yet gone back; None if there is none to speak of in this currency."""
     if s.captured is None or fact.money is None or s.captured.currency != fact.money.currency:
         return None
-    left = s.captured.amount_minor - (s.refunded.amount_minor if s.refunded else 0)
+    gone = sum(money.amount_minor for money in (s.refunded, s.lost) if money is not None)
+    left = s.captured.amount_minor - gone
     return left if left > 0 else None
 
 
@@ -109,11 +110,16 @@ def _captured_money_went_back(s: Snapshot, fact: Fact) -> Decision:
     return Decision(
         Verdict.APPLY,
         f"{fact.money} went back at the gateway, not on our request.",
-        payment_to=S.REFUNDED if fact.money.amount_minor == left else None,
+        payment_to=_without_money(s) if fact.money.amount_minor == left else None,
         attempt_to=None,
         operation_to=OperationState.SUCCEEDED,
         posting=Posting.REFUND_EXTERNAL,
     )
+
+
+def _without_money(s: Snapshot) -> PaymentState:
+    """All that was taken has gone back: the end of what was paid; of a part only, the payment is where it was before."""
+    return S.PENDING if s.payment_state == S.PARTIALLY_PAID else S.REFUNDED
 
 
 def _beyond_cap(because: str) -> Decision:
@@ -128,7 +134,7 @@ def _beyond_cap(because: str) -> Decision:
 
 def decide_refund(s: Snapshot, fact: Fact) -> Decision:
     """Money went back by a refund."""
-    if s.operation_has_refund and not s.refund_ended:
+    if s.promised or (s.operation_has_refund and not s.refund_ended):
         return _our_refund(s, fact)
     if s.due is not None and fact.money is not None and fact.money.currency != s.due.currency and not _covers(s, fact):
         return Decision(

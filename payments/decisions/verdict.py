@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ledger.money import Money
+from payments.facts import Snapshot
 from payments.states import AttemptState, DisputeState, OperationState, PaymentState, RefundState, ReviewKind
 
 
@@ -24,6 +26,9 @@ class Posting(StrEnum):
     HOLD_AND_RELEASE = "hold_and_release"  # memo: a hold we hear of after its end
     HOLD_RELEASE = "hold_release"  # memo: what was held is free
     CAPTURE = "capture"  # receivable from the gateway against sales
+    PART = "part"  # receivable against what is held until the rest of it comes
+    PART_OWED = "part_owed"  # no rest will come: what had come in is owed back; no money moves
+    SHORT_ACCEPTED = "short_accepted"  # what came in counts as all of it; no money moves
     CAPTURE_AND_BACK = "capture_and_back"  # money taken that we hear of after its void
     SUSPENSE = "suspense"  # receivable against suspense, a review says what it is for
     OVERPAYMENT = "overpayment"  # receivable against what we owe the payer
@@ -68,3 +73,13 @@ def no_op(because: str) -> Decision:
 
 def ask(because: str) -> Decision:
     return Decision(Verdict.ASK, because)
+
+
+def rest_of(s: Snapshot) -> Money | None:
+    """What is still to come of what is due; None where no payment of ours is meant."""
+    if s.due is None or s.captured is None:
+        return s.due
+    rest = s.due - s.captured
+    for gone in (s.refunded, s.lost):
+        rest = rest + gone if gone is not None else rest
+    return rest

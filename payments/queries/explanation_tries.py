@@ -7,7 +7,7 @@ from datetime import datetime
 from console.moments import distance_in_words
 from payments.models import Attempt, Operation
 from payments.queries.page_rows import PaymentRows
-from payments.states import AttemptState, Certainty, OperationState, PaymentState, Waits
+from payments.states import AWAITING_STATES, AttemptState, Certainty, OperationState, Waits
 
 Told = tuple[str, str, datetime | None]
 """A sentence, the place on the page where its evidence stands, and when it happened."""
@@ -35,7 +35,7 @@ def words_between(rows: PaymentRows, now: datetime) -> str:
 def is_closing(rows: PaymentRows, attempt: Attempt, now: datetime) -> bool:
     """It is over for us while the payer could still finish it."""
     payment = rows.payment
-    over = payment.state != PaymentState.PENDING or payment.cancel_requested_at is not None
+    over = payment.state not in AWAITING_STATES or payment.cancel_requested_at is not None
     return over or now >= payment.expires_at or bool(attempt.failure_class)
 
 

@@ -6,12 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ledger.money import Money
 from payments.facts import Fact, FactKind
 from payments.models import Attempt, Payment
 from payments.queries.route_words import route_words
 from payments.services import declining, methods, switches
 from payments.services.accounts import adapter_of
-from payments.services.case import Case, nothing_open
+from payments.services.case import Case, nothing_open, rest_money
 from payments.services.clocks import set_payment_clock
 from payments.services.operations import new_reference, plan_operation
 from payments.services.payer_page import return_address
@@ -19,7 +20,15 @@ from payments.services.questions import open_question
 from payments.services.recording import Cause, apply_fact
 from payments.services.routing import Choice, choose_route
 from payments.services.snapshots import snapshot_of
-from payments.states import OperationKind, PaymentState, ReviewKind, Source, Waits
+from payments.states import (
+    AWAITING_STATES,
+    MovementKind,
+    OperationKind,
+    PaymentState,
+    ReviewKind,
+    Source,
+    Waits,
+)
 
 SWITCH_SECONDS = 30  # sending is stopped, or no gateway is healthy: looked at again after this
 _MOST_CLOSES = 5  # could not be closed this often: a person looks
@@ -42,12 +51,18 @@ def tell(case: Case, kind: FactKind, now: datetime, message: str = "") -> int | 
 
 
 def start_attempt(
-    case: Case, now: datetime, *, tried: Collection[int] = (), repeat_on_purpose: bool = False
+    case: Case,
+    now: datetime,
+    *,
+    tried: Collection[int] = (),
+    repeat_on_purpose: bool = False,
+    amount: Money | None = None,
 ) -> Step | None:
     """Route, open an attempt and plan its first operation, under the lock. The one way an attempt begins.
 
     `nothing_open` bars it: no second attempt while an earlier one may have taken or can still take money. `tried` are
-    the accounts that are not asked again. None: it waits (sending is stopped, nobody is healthy), or nobody can take it.
+    the accounts that are not asked again. `amount` None: all that is missing. Answers None if it waits (sending is
+    stopped, nobody is healthy), or nobody can take it.
     """
     payment = case.payment
     assert payment is not None and nothing_open(case)
@@ -56,12 +71,19 @@ def start_attempt(
         return None
     # A later try comes without the payer, whoever began the payment.
     by = "merchant" if case.attempts else payment.initiated_by
-    barred = declining.ceiling_reached(payment.method, payment.money, now, initiated_by=by)
-    choice = Choice(None, None, (barred,)) if barred else choose_route(payment, tried=tried, now=now)
+    amount = amount or rest_money(case)
+    barred = declining.ceiling_reached(payment.method, amount, now, initiated_by=by)
+    choice = Choice(None, None, (barred,)) if barred else choose_route(payment, tried=tried, now=now, amount=amount)
     if choice.account is None:
         _nowhere(case, choice, now)
         return None
-    return open_attempt(case, choice, now, repeat_on_purpose=repeat_on_purpose)
+    return open_attempt(case, choice, now, amount, repeat_on_purpose=repeat_on_purpose or _was_taken_once(case, amount))
+
+
+def _was_taken_once(case: Case, amount: Money) -> bool:
+    """A gateway may take the rest for a double of an equal part: it is told that it is none."""
+    took = [m for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts]
+    return any(m.money == amount for m in took)
 
 
 def _nowhere(case: Case, choice: Choice, now: datetime) -> None:
@@ -69,7 +91,7 @@ def _nowhere(case: Case, choice: Choice, now: datetime) -> None:
     if choice.may_change:
         wait(case, now)
         return
-    kind = FactKind.GIVEN_UP if case.payment and case.payment.state == PaymentState.PENDING else FactKind.NO_ROUTE
+    kind = FactKind.GIVEN_UP if case.payment and case.payment.state in AWAITING_STATES else FactKind.NO_ROUTE
     tell(case, kind, now, " ".join(choice.why)[:400])
 
 
@@ -81,15 +103,17 @@ def wait(case: Case, now: datetime) -> None:
     payment.save()
 
 
-def open_attempt(case: Case, choice: Choice, now: datetime, *, repeat_on_purpose: bool = False) -> Step:
-    """The attempt at the chosen account, and its first call, planned."""
+def open_attempt(case: Case, choice: Choice, now: datetime, amount: Money, *, repeat_on_purpose: bool = False) -> Step:
+    """The attempt at the chosen account, and its first call, planned. A rest is taken at once: its part was captured."""
     payment = case.payment
     assert payment is not None and choice.account is not None and choice.credential is not None
-    attempt = _attempt(case, choice, now)
+    attempt = _attempt(case, choice, amount, now)
     why = route_words(attempt.route)
-    told = tell(case, FactKind.ATTEMPT_OPENED, now, f"{choice.account.name} is asked. {why}"[:400])
+    asked = f"{choice.account.name} is asked" + ("" if amount == payment.money else f" for {amount}")
+    told = tell(case, FactKind.ATTEMPT_OPENED, now, f"{asked}. {why}"[:400])
     assert told is not None
-    kind = OperationKind.SALE if payment.capture_mode == "automatic" else OperationKind.AUTHORISE
+    at_once = payment.capture_mode == "automatic" or payment.state == PaymentState.PARTIALLY_PAID
+    kind = OperationKind.SALE if at_once else OperationKind.AUTHORISE
     flags = {
         **methods.stored_flags(payment, choice.credential),
         "repeat_on_purpose": repeat_on_purpose,
@@ -99,7 +123,7 @@ def open_attempt(case: Case, choice: Choice, now: datetime, *, repeat_on_purpose
         case,
         attempt,
         kind,
-        payment.money,
+        amount,
         now=now,
         reference=attempt.reference,
         credential=choice.credential.token,
@@ -110,7 +134,7 @@ def open_attempt(case: Case, choice: Choice, now: datetime, *, repeat_on_purpose
     return Step(operation_id=operation.pk)
 
 
-def _attempt(case: Case, choice: Choice, now: datetime) -> Attempt:
+def _attempt(case: Case, choice: Choice, amount: Money, now: datetime) -> Attempt:
     assert case.payment is not None and choice.account is not None
     attempt = Attempt(
         payment=case.payment,
@@ -118,6 +142,7 @@ def _attempt(case: Case, choice: Choice, now: datetime) -> Attempt:
         gateway_account=choice.account,
         reference=new_reference("cf"),
         route={"why": list(choice.why)},
+        amount_minor=None if amount == case.payment.money else amount.amount_minor,
         created_at=now,
     )
     attempt.save()
@@ -148,7 +173,8 @@ def close_attempt(case: Case, attempt: Attempt, now: datetime) -> Step | None:
         payment.save()
         return None
     case.turn_to(attempt)
-    operation = plan_operation(case, attempt, OperationKind.CLOSE, payment.money, now=now)
+    asked = payment.money if attempt.amount_minor is None else Money(attempt.amount_minor, payment.currency)
+    operation = plan_operation(case, attempt, OperationKind.CLOSE, asked, now=now)
     set_payment_clock(case, now)
     payment.save()
     return Step(operation_id=operation.pk)

@@ -1,5 +1,5 @@
-"""Which rows does a fact speak of? Finds them, locks them in the one order (payment, then its children), and builds the
-snapshot that `decide` judges. Writes nothing."""
+"""What stands around one payment? Its rows, locked in the one order (payment, then its children), and what they add up to.
+Writes nothing."""
 
 from __future__ import annotations
 
@@ -8,40 +8,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import QuerySet
 
 from ledger.money import Money
-from payments.facts import DISPUTE_MONEY, MONEY_KINDS, Fact, FactKind
+from payments.facts import Fact, FactKind
 from payments.models import Attempt, Dispute, GatewayAccount, Movement, Operation, Payment, Refund, Review
+from payments.queries.disputes import standing_of
 from payments.states import (
     OPEN_ATTEMPT_STATES,
     OPEN_OPERATION_STATES,
     AttemptState,
+    DisputeState,
     MovementKind,
-    OperationKind,
-    OperationState,
     PaymentState,
     ReviewState,
 )
-
-_KINDS = {
-    FactKind.AUTHORISATION: (OperationKind.AUTHORISE,),
-    FactKind.CAPTURE: (OperationKind.CAPTURE, OperationKind.SALE),
-    FactKind.VOID: (OperationKind.VOID,),
-    FactKind.REFUND: (OperationKind.REFUND,),
-    FactKind.CLOSED: (OperationKind.CLOSE, OperationKind.SALE, OperationKind.AUTHORISE),
-    FactKind.ACTION_REQUIRED: (OperationKind.SALE, OperationKind.AUTHORISE),
-}
-
-
-_ABOUT_DISPUTES = DISPUTE_MONEY | {FactKind.DISPUTE}
-# What they say concerns an earlier movement, never the outcome of a call of ours that is open.
-_OF_NO_CALL = _ABOUT_DISPUTES | {
-    FactKind.REFUND,
-    FactKind.REFUND_RETURN,
-    FactKind.REFUND_FAILED,
-    FactKind.SETTLEMENT_TOLD,
-}
 
 
 @dataclass
@@ -87,68 +67,6 @@ class Case:
         ]
 
 
-def find_payment_id(fact: Fact, account_id: int, operation_id: int | None = None) -> int | None:
-    """The payment a fact speaks of, without a lock: by operation, our reference, the gateway's id, or the original's."""
-    if operation_id is not None:
-        return Operation.objects.values_list("payment_id", flat=True).get(pk=operation_id)
-    if fact.reference:
-        ours = {"gateway_account_id": account_id, "reference": fact.reference}
-        found = Operation.objects.filter(**ours).values_list("payment_id", flat=True).first()
-        found = found or Attempt.objects.filter(**ours).values_list("payment_id", flat=True).first()
-        if found:
-            return found
-    if fact.handle:
-        handled = Attempt.objects.filter(gateway_account_id=account_id, handle=fact.handle)
-        found = handled.values_list("payment_id", flat=True).first()
-        if found:
-            return found
-    if fact.kind in _ABOUT_DISPUTES:
-        found = _disputed_payment(fact, account_id)
-        if found:
-            return found
-    for gateway_id in filter(None, (fact.gateway_id, fact.original_gateway_id)):
-        theirs = {"gateway_account_id": account_id, "gateway_id": gateway_id}
-        found = Attempt.objects.filter(**theirs).values_list("payment_id", flat=True).first()
-        known = Movement.objects.filter(**theirs).exclude(payment=None)
-        found = found or known.values_list("payment_id", flat=True).first()
-        if found:
-            return found
-    return None
-
-
-def _disputed_payment(fact: Fact, account_id: int) -> int | None:
-    """The payment that the charge's money pays, which a review may have made another than the one that took it."""
-    known = Dispute.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id).exclude(payment=None)
-    took = Movement.objects.filter(
-        gateway_account_id=account_id, gateway_id=fact.original_gateway_id, kind=MovementKind.CAPTURE
-    ).exclude(payment=None)
-    rows: Iterable[QuerySet[Dispute] | QuerySet[Movement]] = (known, took)
-    return next(filter(None, (row.values_list("payment_id", flat=True).first() for row in rows)), None)
-
-
-def lock_case(fact: Fact, account_id: int, operation_id: int | None = None) -> Case:
-    """The case of a fact, locked. Must run inside a transaction."""
-    payment_id = find_payment_id(fact, account_id, operation_id)
-    if payment_id is None:
-        lock_transaction(account_id, fact.gateway_id)
-        return Case(
-            account=GatewayAccount.objects.get(pk=account_id),
-            movements=list(
-                Movement.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id).order_by("id")
-            ),
-            reviews=_open_reviews(Review.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id)),
-        )
-    case = lock_payment(payment_id)
-    asked = (attempt.gateway_account for attempt in case.attempts if attempt.gateway_account_id == account_id)
-    case.account = next(asked, None) or GatewayAccount.objects.get(pk=account_id)
-    if fact.kind in MONEY_KINDS:
-        of_transaction = Movement.objects.filter(gateway_account_id=account_id, gateway_id=fact.gateway_id)
-        own = {movement.pk for movement in case.movements}
-        case.elsewhere = [movement for movement in of_transaction.order_by("id") if movement.pk not in own]
-    case.operation, case.attempt = _subject(case, fact, operation_id)
-    return case
-
-
 # Most payments have none of these when they are looked at: one question in place of three.
 _WHAT_THERE_IS = """
 SELECT EXISTS (SELECT FROM payments_movement WHERE payment_id = %(payment)s),
@@ -174,95 +92,91 @@ def lock_payment(payment_id: int) -> Case:
         operations=list(payment.operations.order_by("id")),
         movements=list(payment.movements.order_by("id")) if moved else [],
         refunds=list(payment.refunds.order_by("id")) if refunded else [],
-        reviews=_open_reviews(Review.objects.filter(payment=payment)) if reviewed else [],
+        reviews=open_ones(Review.objects.filter(payment=payment)) if reviewed else [],
     )
 
 
-def _open_reviews(reviews: Iterable[Review]) -> list[Review]:
+def open_ones(reviews: Iterable[Review]) -> list[Review]:
+    """Those that still wait for a person."""
     return [review for review in reviews if review.state == ReviewState.OPEN]
-
-
-def lock_transaction(account_id: int, gateway_id: str) -> None:
-    """Nobody's money has no payment row to lock: one advisory lock a gateway transaction stands in."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [account_id, gateway_id])
-
-
-def _subject(case: Case, fact: Fact, operation_id: int | None) -> tuple[Operation | None, Attempt | None]:
-    operation = _operation(case, fact, operation_id)
-    attempt_id = operation.attempt_id if operation else None
-    for attempt in reversed(case.attempts):
-        if attempt.pk == attempt_id or (attempt_id is None and _is_of(case, attempt, fact)):
-            return operation or _of_attempt(case, attempt, fact), attempt
-    for movement in case.movements:
-        here = movement.gateway_account_id == case.account.pk
-        if here and movement.gateway_id in {fact.gateway_id, fact.original_gateway_id}:
-            found = next((a for a in case.attempts if a.pk == movement.attempt_id), None)
-            return (_of_attempt(case, found, fact) if found else None), found
-    made_here = (a for a in reversed(case.attempts) if a.gateway_account_id == case.account.pk)
-    return None, next(made_here, case.current_attempt)
-
-
-def _is_of(case: Case, attempt: Attempt, fact: Fact) -> bool:
-    if attempt.gateway_account_id != case.account.pk:
-        return False
-    if fact.reference and attempt.reference == fact.reference:
-        return True
-    if fact.handle and attempt.handle == fact.handle:
-        return True
-    return bool(attempt.gateway_id) and attempt.gateway_id in {fact.gateway_id, fact.original_gateway_id}
-
-
-def _operation(case: Case, fact: Fact, operation_id: int | None) -> Operation | None:
-    """The operation by its own id, or a refund by its own reference; the attempt's reference names several."""
-    for operation in case.operations:
-        if operation.pk == operation_id:
-            return operation
-        by_reference = operation.reference == fact.reference and operation.kind == OperationKind.REFUND
-        if operation_id is None and fact.reference and by_reference:
-            return operation
-    return None
-
-
-def _of_attempt(case: Case, attempt: Attempt, fact: Fact) -> Operation | None:
-    """The latest operation of the fact's kind that has been sent; an open one first."""
-    if fact.kind in _OF_NO_CALL:
-        return None  # a refund of ours is known by its own reference
-    kinds = _KINDS.get(fact.kind) or ((fact.about,) if fact.about else ())
-    mine = [
-        o
-        for o in case.operations
-        if o.attempt_id == attempt.pk and o.state != OperationState.PLANNED and _acts_on(o, fact.gateway_id)
-    ]
-    if fact.kind not in MONEY_KINDS and not kinds:
-        kinds = tuple(OperationKind(o.kind) for o in mine if o.state in OPEN_OPERATION_STATES)
-    for kind in kinds:
-        of_kind = sorted((o for o in mine if o.kind == kind), key=lambda o: (o.state in OPEN_OPERATION_STATES, o.pk))
-        if of_kind:
-            return of_kind[-1]
-    return None
-
-
-def _acts_on(operation: Operation, gateway_id: str) -> bool:
-    """A capture or void names its transaction from the start, and what collected has made one: another transaction of
-    the same order is somebody else's doing."""
-    names_it = operation.kind in {OperationKind.CAPTURE, OperationKind.VOID}
-    if not names_it and operation.state != OperationState.SUCCEEDED:
-        return True
-    return not gateway_id or operation.gateway_id in {"", gateway_id}
 
 
 def nothing_open(case: Case) -> bool:
     """The one guard: no attempt of this payment has taken, may have taken or can still take money.
 
     It bars retry, failover, cancel, expiry and write-off alike. A hold that came late bars as well, on whatever attempt.
+    The part of a partially paid payment bars nothing: what is tried then is the rest of it, and no more.
     """
-    bars = OPEN_ATTEMPT_STATES | {AttemptState.CAPTURED}
     return not (
-        any(a.state in bars for a in case.attempts)
+        any(has_or_may_take(case, a) for a in case.attempts)
         or any(o.state in OPEN_OPERATION_STATES for o in case.operations)
         or hold_alive(case)
     )
+
+
+def has_or_may_take(case: Case, attempt: Attempt) -> bool:
+    """Does this attempt bar another? Where parts are taken, its money bars while a review holds it, or once it is all that is
+    wanted; what has gone back whole bars no more."""
+    if attempt.state != AttemptState.CAPTURED:
+        return attempt.state in OPEN_ATTEMPT_STATES
+    payment = case.payment
+    if payment is None or not payment.accept_partial:
+        return True
+    if _left_of(case, attempt, counts=False).is_positive:
+        return True
+    return payment.state != PaymentState.PARTIALLY_PAID and part_of(case, attempt).is_positive
+
+
+def _left_of(case: Case, attempt: Attempt, *, counts: bool) -> Money:
+    """What an attempt has taken and not given back; either as part of the payment's amounts, or under review."""
+    assert case.payment is not None
+    mine = [m for m in case.movements if m.attempt_id == attempt.pk and m.counts == counts]
+    came = (MovementKind.CAPTURE, MovementKind.REFUND_RETURN)
+    taken = total((m for m in mine if m.kind in came), case.payment.currency)
+    back = (m for m in mine if m.kind == MovementKind.REFUND or (m.kind == MovementKind.VOID and _was_taken(m)))
+    return taken - total(back, case.payment.currency)
+
+
+def _was_taken(void: Movement) -> bool:
+    return void.of_captured_money or not void.counts
+
+
+def part_of(case: Case, attempt: Attempt) -> Money:
+    """What stands of one attempt: taken, not gone back, and not lost in a dispute."""
+    return _left_of(case, attempt, counts=True) - lost_money(case, attempt)
+
+
+def part_money(case: Case) -> Money:
+    """What stands of all that has come in for the payment."""
+    return captured_money(case) - returned_money(case) - lost_money(case)
+
+
+def rest_money(case: Case) -> Money:
+    """What is still to be collected: all of it, or what a partially paid payment lacks."""
+    payment = case.payment
+    assert payment is not None
+    return payment.money - part_money(case) if payment.state == PaymentState.PARTIALLY_PAID else payment.money
+
+
+def is_reduced(case: Case, attempt: Attempt) -> bool:
+    """Did it ask for less than was missing then?"""
+    assert case.payment is not None
+    earlier = {a.pk for a in case.attempts if a.number < attempt.number}
+    took = [m for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts and m.attempt_id in earlier]
+    missing = case.payment.money - total(took, case.payment.currency)
+    return attempt.amount_minor is not None and attempt.amount_minor < missing.amount_minor
+
+
+def lost_money(case: Case, attempt: Attempt | None = None) -> Money:
+    """What lost disputes took of a payment that takes parts; asked of no other, for which it is a loss of ours."""
+    payment = case.payment
+    assert payment is not None
+    nothing = Money(0, payment.currency)
+    if not payment.accept_partial or not any(m.dispute_id for m in case.movements):
+        return nothing
+    lost = payment.disputes.filter(state=DisputeState.LOST, **({"attempt": attempt} if attempt else {}))
+    taken = (standing_of(dispute) for dispute in lost)
+    return sum((m for m in taken if m is not None and m.currency == payment.currency), nothing)
 
 
 def total(movements: Iterable[Movement], currency: str) -> Money:

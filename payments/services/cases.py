@@ -11,6 +11,7 @@ from payments.facts import Fact, FactKind
 from payments.models import Operation, Review
 from payments.services.case import Case, refunded_transaction, reviews_holding, transaction_of
 from payments.services.clocks import review_due
+from payments.services.parts import freed_to
 from payments.states import MovementKind, ReviewKind, ReviewState
 
 _UNDO_REFUNDS = frozenset({FactKind.VOID, FactKind.REFUND_RETURN})
@@ -70,7 +71,8 @@ def _held_parts(case: Case, fact: Fact, decision: Decision) -> list[tuple[str, M
     """The money a review holds: signed, what came in is positive."""
     if decision.posting == Posting.REFUND_FREED:
         refund = case.refund_of(case.operation)
-        return [(refund.review.held_on, refund.money)] if refund and refund.review else []
+        held_on = freed_to(refund)
+        return [(held_on, refund.money)] if refund and held_on else []
     if decision.posting == Posting.REFUND and case.operation and fact.money:
         asked = case.operation.money
         if asked.currency != fact.money.currency:

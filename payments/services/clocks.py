@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from payments.models import Attempt, GatewayAccount, Operation, Payment, Review
 from payments.services.case import Case, hold_alive
 from payments.states import (
+    AWAITING_STATES,
     FINAL_STATES,
     OPEN_OPERATION_STATES,
     OperationKind,
@@ -98,7 +99,7 @@ def _set_open_clock(payment: Payment, case: Case, now: datetime) -> None:
 
 def _set_payer_clock(payment: Payment, attempt: Attempt, now: datetime) -> None:
     """The payer's turn: asked about often at first; what is over for us is closed at once."""
-    over = payment.state != PaymentState.PENDING or payment.cancel_requested_at is not None or now >= payment.expires_at
+    over = payment.state not in AWAITING_STATES or payment.cancel_requested_at is not None or now >= payment.expires_at
     if over or attempt.failure_class:
         payment.waits_for, payment.next_check_at = Waits.WORKER, now
         return

@@ -9,8 +9,9 @@ from django.db import transaction
 
 from payments.models import Dispute, Review
 from payments.queries.disputes import standing_of
-from payments.services.case import lock_payment, lock_transaction
+from payments.services.case import lock_payment
 from payments.services.disputes import case_due, next_look
+from payments.services.finding import lock_transaction
 from payments.states import DisputeState, ReviewKind, ReviewState
 
 

@@ -18,6 +18,7 @@ from payments.services.case import (
     known_money,
     movement_time,
     next_occurrence,
+    part_money,
     reviews_holding,
 )
 from payments.services.cases import answer_reviews, give_back, open_review, settle_review
@@ -33,7 +34,9 @@ from payments.services.disputes import (
     reopen_payment,
 )
 from payments.services.methods import record_block
-from payments.services.moves import ATTEMPT_MOVES, OPERATION_MOVES, PAYMENT_MOVES, REFUND_MOVES
+from payments.services.moves import ATTEMPT_MOVES, OPERATION_MOVES, PAYMENT_MOVES, REFUND_MOVES, drop_retries
+from payments.services.parts import answers_case, book_short, freed_to, owe_part, uncount
+from payments.services.refund_returns import external_refund
 from payments.services.settlement import keep_settlement, tell
 from payments.states import (
     COLLECTING,
@@ -44,13 +47,13 @@ from payments.states import (
     OperationState,
     PaymentState,
     RefundState,
-    RetryState,
     ReviewKind,
     Waits,
 )
 
 # Ends a hold, unless the decision keeps what is left of it for further captures.
-_ENDS_HOLD = frozenset({Posting.HOLD_RELEASE, Posting.CAPTURE, Posting.SUSPENSE, Posting.OVERPAYMENT})
+_ENDS_HOLD = frozenset({Posting.HOLD_RELEASE, Posting.CAPTURE, Posting.PART, Posting.SUSPENSE, Posting.OVERPAYMENT})
+_OF_PARTS = frozenset({Posting.PART_OWED, Posting.SHORT_ACCEPTED})
 _ABOUT_HOLDS = frozenset(
     {ReviewKind.LATE_AUTHORISATION, ReviewKind.HOLD_ENDING, ReviewKind.VOID_FAILED, ReviewKind.CAPTURE_FAILED}
 )
@@ -59,6 +62,7 @@ _GOES_BACK = frozenset({Posting.REFUND, Posting.REFUND_EXTERNAL})
 # Part of the payment's amounts. Money under review is not, nor what a review gives back of it.
 _COUNTS = _GOES_BACK | {
     Posting.CAPTURE,
+    Posting.PART,
     Posting.HOLD,
     Posting.HOLD_AND_RELEASE,
     Posting.HOLD_RELEASE,
@@ -152,7 +156,7 @@ def _movement(case: Case, fact: Fact, decision: Decision, money: Money, now: dat
     revision = sum(1 for m in case.of_transaction(fact.gateway_id, kind) if m.occurrence == occurrence)
     refund = _refund_meant(case)
     if decision.posting == Posting.REFUND_EXTERNAL:
-        refund = _external_refund(case, fact, money, now)
+        refund = external_refund(case, fact, money, now)
     attempt = case.attempt
     suffix = (f":{occurrence}" if occurrence else "") + (f":r{revision}" if revision else "")
     movement = Movement(
@@ -185,26 +189,6 @@ def _refund_meant(case: Case) -> Refund | None:
     return case.returning or case.refund_of(case.operation) or case.promised
 
 
-def _external_refund(case: Case, fact: Fact, money: Money, now: datetime) -> Refund:
-    assert case.payment is not None and case.attempt is not None
-    refund = Refund(
-        payment=case.payment,
-        attempt=case.attempt,
-        origin=Refund.Origin.EXTERNAL,
-        amount_minor=money.amount_minor,
-        currency=money.currency,
-        reason=f"{fact.kind} made at the gateway",
-        requested_by="gateway",
-        waits_for=Waits.NOTHING,
-        created_at=now,
-        updated_at=now,
-    )
-    refund.mark_succeeded()
-    refund.save()
-    case.refunds.append(refund)
-    return refund
-
-
 def _booking(case: Case, fact: Fact, source_key: str, *, hold: Money | None, actor: str, now: datetime) -> Booking:
     payment = case.payment
     holding = reviews_holding(case, fact)
@@ -222,17 +206,26 @@ def _booking(case: Case, fact: Fact, source_key: str, *, hold: Money | None, act
         asked=refund.money if refund else None,
         held_on=holding[0].held_on if holding else SUSPENSE,
         disputed=dispute_id(fact) if fact.kind in ABOUT_DISPUTES else "",
+        partly=payment is not None and payment.state == PaymentState.PARTIALLY_PAID,
+        earlier=part_money(case) if payment is not None and payment.accept_partial else None,
     )
 
 
 def _book_without_movement(case: Case, fact: Fact, decision: Decision, *, now: datetime, actor: str) -> Done:
     """A hold that lapsed, or a reserved refund refused for good: booked by their own key, no money moved."""
+    if decision.posting in _OF_PARTS:
+        booking = _booking(case, fact, "", hold=None, actor=actor, now=now)
+        if decision.posting == Posting.PART_OWED:
+            return Done(entry_source_key=owe_part(case, booking, now, requested_by=actor))
+        return Done(entry_source_key=book_short(case, booking, now))
     hold = held_hold(case, fact.gateway_id)
     refund = case.refund_of(case.operation)
     if decision.posting == Posting.REFUND_FREED:
         assert refund is not None
         key, money = f"refund:{refund.public_id}:freed", refund.money
-        held_on = refund.review.held_on if refund.review else ""
+        held_on = freed_to(refund)
+        if held_on and refund.review is None:
+            uncount(case, refund)
     else:
         assert case.attempt is not None and hold is not None
         key, money, held_on = f"hold:{case.attempt.public_id}:{fact.gateway_id}:lapsed", hold, ""
@@ -375,6 +368,10 @@ def _move_refund(case: Case, fact: Fact, decision: Decision, now: datetime) -> N
     else:
         refund.waits_for, refund.next_check_at = Waits.NOTHING, None
     refund.save()
+    if answers_case(case):
+        for review in case.reviews:
+            if review.kind == ReviewKind.PART_TO_RETURN:
+                settle_review(review, now, "The money went back at the gateway.")
 
 
 def _move_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> None:
@@ -393,5 +390,10 @@ def _move_payment(case: Case, fact: Fact, decision: Decision, now: datetime) -> 
     else:
         PAYMENT_MOVES[target](payment)
     if target not in {PaymentState.VALIDATED, PaymentState.PENDING}:
-        waiting = payment.retries.filter(state=RetryState.WAITING)
-        waiting.update(state=RetryState.CANCELLED, ended_at=now, ended_because=f"The payment is {target}.")
+        drop_retries(payment, now)
+    if decision.posting == Posting.SHORT_ACCEPTED and _every_capture_is_settled(case):
+        payment.mark_settled()
+
+
+def _every_capture_is_settled(case: Case) -> bool:
+    return all(m.settled_at for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts)

@@ -15,13 +15,14 @@ from payments.services.attempts import Step, close_attempt, start_attempt, tell
 from payments.services.calls import Clock
 from payments.services.case import Case, held_hold, hold_alive, lock_payment, nothing_open
 from payments.services.clocks import set_payment_clock
-from payments.services.following import follow_up
+from payments.services.following import follow_up, follow_up_part
 from payments.services.operations import plan_operation
 from payments.services.questions import open_question
 from payments.services.resolution import ask_about
 from payments.services.retries import begin_retry, waiting_retry
 from payments.services.sending import run_operation
 from payments.states import (
+    AWAITING_STATES,
     OPEN_ATTEMPT_STATES,
     OPEN_OPERATION_STATES,
     AttemptState,
@@ -166,7 +167,7 @@ def _follow_payer(case: Case, attempt: Attempt, now: datetime) -> Step | None:
     payment = case.payment
     assert payment is not None
     case.turn_to(attempt)
-    over = payment.state != PaymentState.PENDING or payment.cancel_requested_at is not None
+    over = payment.state not in AWAITING_STATES or payment.cancel_requested_at is not None
     if over or now >= payment.expires_at or attempt.failure_class:
         return close_attempt(case, attempt, now)
     if payment.next_check_at is not None and payment.next_check_at <= now:
@@ -189,9 +190,46 @@ def _follow_end(case: Case, now: datetime) -> Step | None:
     if now >= payment.expires_at and (retry is not None or attempt is None):
         tell(case, FactKind.EXPIRY_DUE, now)
         return None
-    if attempt is not None and attempt.state in _ENDED_ATTEMPTS:
+    if attempt is not None and attempt.state in _ENDED_ATTEMPTS | {AttemptState.CAPTURED}:  # its part has gone back
         return follow_up(case, now)
     return None
+
+
+def _follow_part(case: Case, now: datetime) -> Step | None:
+    """Partially paid: the rest is under way, planned, or left to the merchant until the window closes."""
+    payment = case.payment
+    assert payment is not None
+    alive = _alive(case)
+    if alive is not None:
+        return _follow_payer(case, alive, now)
+    if case.reviews or not nothing_open(case):
+        set_payment_clock(case, now)
+        _not_before(payment, now + timedelta(minutes=1))
+        return None
+    if payment.cancel_requested_at is not None or now >= payment.expires_at:
+        tell(case, FactKind.CANCEL_ASKED if payment.cancel_requested_at else FactKind.EXPIRY_DUE, now)
+        return None
+    retry = waiting_retry(payment)
+    if retry is None:
+        step = follow_up_part(case, now)
+        if step is not None or case.reviews:
+            return step
+        retry = waiting_retry(payment)
+    elif retry.due_at <= now:
+        step = begin_retry(case, retry, now)
+        if step is not None or payment.waits_for == Waits.SWITCH:
+            return step
+        retry = None
+    if retry is None:
+        payment.waits_for, payment.next_check_at = Waits.MERCHANT, payment.expires_at
+        payment.save()
+    return None
+
+
+def _not_before(payment: Payment, at: datetime) -> None:
+    if payment.next_check_at is not None:
+        payment.next_check_at = max(payment.next_check_at, at)
+    payment.save()
 
 
 def _follow_paid(case: Case, now: datetime) -> Step | None:
@@ -245,5 +283,6 @@ _BY_STATE: dict[PaymentState, _Choose] = {
     PaymentState.INITIATED: _check,
     PaymentState.VALIDATED: _open_attempt,
     PaymentState.PENDING: _follow_pending,
+    PaymentState.PARTIALLY_PAID: _follow_part,
     PaymentState.AUTHORISED: _follow_authorised,
 }

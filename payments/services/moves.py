@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from payments.models import Attempt, Operation, Payment, Refund
-from payments.states import AttemptState, OperationState, PaymentState, RefundState
+from payments.states import AttemptState, OperationState, PaymentState, RefundState, RetryState
 
 OPERATION_MOVES: dict[OperationState, Callable[[Operation], None]] = {
     OperationState.SUCCEEDED: Operation.mark_succeeded,
@@ -40,3 +41,10 @@ PAYMENT_MOVES: dict[PaymentState, Callable[[Payment], None]] = {
     PaymentState.REFUNDED: Payment.mark_refunded,
     PaymentState.CHARGED_BACK: Payment.mark_charged_back,
 }
+
+
+def drop_retries(payment: Payment, now: datetime) -> None:
+    """Take planned retries back: the payment has reached a state in which nothing is tried again by itself."""
+    waiting = payment.retries.filter(state=RetryState.WAITING)
+    because = f"The payment is {payment.state.replace('_', ' ')}."
+    waiting.update(state=RetryState.CANCELLED, ended_at=now, ended_because=because)

@@ -13,7 +13,7 @@ from payments.errors import NotFound
 from payments.jobs import ADVANCE_PAYMENT, enqueue
 from payments.models import Attempt, Payment
 from payments.services import declining
-from payments.states import PAID_STATES, AttemptState, PaymentState, Waits
+from payments.states import AWAITING_STATES, PAID_STATES, AttemptState, PaymentState, Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def came_back(token: str, now: datetime) -> PayerView:
     return view
 
 
-_UNDER_WAY = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING})
+_UNDER_WAY = AWAITING_STATES | {PaymentState.INITIATED, PaymentState.VALIDATED}
 
 
 def _find(token: str) -> Payment:
@@ -87,7 +87,7 @@ def _find(token: str) -> Payment:
 
 def _may_confirm(payment: Payment, attempt: Attempt) -> bool:
     """Is it still their turn? What was refused or shall be cancelled is being closed: nobody is sent to their bank for it."""
-    if payment.state != PaymentState.PENDING or payment.cancel_requested_at is not None:
+    if payment.state not in AWAITING_STATES or payment.cancel_requested_at is not None:
         return False
     return attempt.state == AttemptState.OPEN and attempt.awaits_payer and not attempt.failure_class
 

@@ -16,10 +16,11 @@ from payments.facts import DisputeKnown, DisputeTold, Fact, FactKind, Settlement
 from payments.jobs import ADVANCE_PAYMENT, ADVANCE_REFUND, enqueue
 from payments.models import Transition
 from payments.services import declining
-from payments.services.case import Case, lock_case, movement_time
+from payments.services.case import Case, movement_time
 from payments.services.clocks import set_payment_clock
 from payments.services.disputes import find_dispute
 from payments.services.effects import Done, carry_out
+from payments.services.finding import lock_case
 from payments.services.refund_returns import spelled_out
 from payments.services.running_totals import as_one_movement
 from payments.services.snapshots import snapshot_of

@@ -1,13 +1,15 @@
-"""Which refund is said to have come back or failed, and what does that come to? Spells such facts out before they are judged."""
+"""Which refund is said to have come back or failed, or was made elsewhere, and what does that come to?"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
+from ledger.money import Money
 from payments.facts import Fact, FactKind
 from payments.models import Operation, Refund
 from payments.services.case import Case, total
-from payments.states import OPEN_OPERATION_STATES, Certainty, FailureClass, MovementKind, OperationKind
+from payments.states import OPEN_OPERATION_STATES, Certainty, FailureClass, MovementKind, OperationKind, Waits
 
 _ABOUT = frozenset({FactKind.REFUND_RETURN, FactKind.REFUND_FAILED})
 
@@ -50,3 +52,24 @@ def _open_refund(case: Case, fact: Fact) -> Operation | None:
     refunds = [o for o in case.operations if o.kind == OperationKind.REFUND and o.state in OPEN_OPERATION_STATES]
     named = [o for o in refunds if fact.gateway_id and o.gateway_id == fact.gateway_id]
     return case.operation if case.operation in refunds else next(iter(named), None)
+
+
+def external_refund(case: Case, fact: Fact, money: Money, now: datetime) -> Refund:
+    """The row of a refund that somebody made at the gateway: it is known only once it has happened. Writes: the refund."""
+    assert case.payment is not None and case.attempt is not None
+    refund = Refund(
+        payment=case.payment,
+        attempt=case.attempt,
+        origin=Refund.Origin.EXTERNAL,
+        amount_minor=money.amount_minor,
+        currency=money.currency,
+        reason=f"{fact.kind} made at the gateway",
+        requested_by="gateway",
+        waits_for=Waits.NOTHING,
+        created_at=now,
+        updated_at=now,
+    )
+    refund.mark_succeeded()
+    refund.save()
+    case.refunds.append(refund)
+    return refund

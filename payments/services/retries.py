@@ -16,7 +16,7 @@ from payments.queries.route_words import route_words
 from payments.services import declining, methods, switches
 from payments.services.actors import Actor
 from payments.services.attempts import Step, start_attempt
-from payments.services.case import Case, lock_payment, nothing_open
+from payments.services.case import Case, lock_payment, nothing_open, rest_money
 from payments.services.clocks import set_payment_clock
 from payments.services.intake import lock_reference
 from payments.services.recording import Cause, apply_fact
@@ -24,12 +24,14 @@ from payments.services.refunds import lock_by_public_id
 from payments.services.routing import choose_route
 from payments.services.snapshots import snapshot_of
 from payments.states import (
+    AWAITING_STATES,
     COLLECTING,
     OPEN_OR_PAID_STATES,
     AttemptState,
     PaymentState,
     RetryState,
     Source,
+    Waits,
 )
 
 RIGHT = "payments.retry_payment"
@@ -68,15 +70,22 @@ def begin_retry(case: Case, retry: Retry, now: datetime) -> Step | None:
     retry.state, retry.ended_at = RetryState.DONE, now
     retry.save(update_fields=["state", "ended_at"])
     step = start_attempt(case, now)
-    if step is None and case.payment is not None and case.payment.state == PaymentState.PENDING:
+    if step is None and case.payment is not None and _stays_planned(case.payment):
         # Nothing may begin now (sending is stopped, nobody is healthy): it stays planned.
         retry.state, retry.ended_at = RetryState.WAITING, None
         retry.save(update_fields=["state", "ended_at"])
     return step
 
 
+def _stays_planned(payment: Payment) -> bool:
+    """A rest that nobody can take now ends no payment: then only a stop keeps the retry."""
+    return payment.state == PaymentState.PENDING or (
+        payment.state == PaymentState.PARTIALLY_PAID and payment.waits_for == Waits.SWITCH
+    )
+
+
 def cancel_retry(public_id: str, *, because: str, actor: Actor, now: datetime) -> Payment:
-    """This function will take a planned retry back: the payment has then failed for good.
+    """This function will take a planned retry back: the payment has then failed for good; of a part, the rest is left open.
 
     Raises: NotFound, Forbidden, InvalidInput (`because`), NotAllowedNow if it has run. Idempotent: once cancelled, again is
     nothing. Writes: the retry, transitions, the payment.
@@ -104,7 +113,7 @@ def cancel_retry(public_id: str, *, because: str, actor: Actor, now: datetime) -
 
 
 def retry_now(payment_id: str, *, actor: Actor, now: datetime, version: int | None = None) -> Payment:
-    """This function will try a declined payment again now: a planned retry early, or a failed payment anew.
+    """This function will try a declined payment again now: a planned retry early, a failed payment anew, or a missing rest.
 
     Raises: NotFound, Forbidden, Conflict, NotAllowedNow with the reason (something is open, the networks or the issuer
     forbid it, no usable credential). Writes: attempt, operation, retry, transitions. Idempotent on nothing by itself: an
@@ -140,9 +149,10 @@ def preview_retry(payment_id: str, now: datetime) -> tuple[str, tuple[str, ...]]
     if refusal:
         return refusal, ()
     assert case.payment is not None
-    choice = choose_route(case.payment, now=now, peek=True)
+    amount = rest_money(case)
+    choice = choose_route(case.payment, now=now, peek=True, amount=amount)
     assert choice.account is not None
-    told = [f"{choice.account.name} is asked for {case.payment.money}: {route_words({'why': choice.why})}"]
+    told = [f"{choice.account.name} is asked for {amount}: {route_words({'why': choice.why})}"]
     retry = waiting_retry(case.payment)
     if retry is not None:
         told.append(f"The retry planned for {retry.due_at:%d %b %H:%M} UTC is made now instead.")
@@ -175,8 +185,10 @@ def why_not_again(case: Case, now: datetime) -> str:
     """Why this payment can not be tried again; empty: it can. Unknown outcomes are never tried again. Writes nothing."""
     payment = case.payment
     assert payment is not None
-    if payment.state not in {PaymentState.FAILED, PaymentState.PENDING}:
+    if payment.state not in {PaymentState.FAILED, *AWAITING_STATES}:
         return f"The payment is {_plain(payment.state)}: only one that was declined can be tried again."
+    if payment.state == PaymentState.PARTIALLY_PAID and payment.cancel_requested_at is not None:
+        return "Cancelling has been asked: the rest is not collected any more."
     if not nothing_open(case):
         return "An attempt is still open: its end is awaited first."
     if case.reviews:
@@ -185,7 +197,7 @@ def why_not_again(case: Case, now: datetime) -> str:
     refusal = refusal or switches.stopped_charges()
     if refusal:
         return refusal
-    choice = choose_route(payment, now=now, peek=True)
+    choice = choose_route(payment, now=now, peek=True, amount=rest_money(case))
     return "" if choice.account is not None else " ".join(choice.why)
 
 
@@ -218,7 +230,7 @@ def _forbidden(case: Case, now: datetime) -> str:
                 return f"{attempt.gateway_account.name} answered {_answer(operation)}. It is not tried again."
         if operation.retry_not_before is not None and now < operation.retry_not_before:
             return f"The issuer allows another try from {operation.retry_not_before:%d %b %H:%M} UTC on."
-    return declining.ceiling_reached(payment.method, payment.money, now, initiated_by="merchant")
+    return declining.ceiling_reached(payment.method, rest_money(case), now, initiated_by="merchant")
 
 
 def _plain(state: str) -> str:

@@ -13,9 +13,10 @@ from payments.jobs import ADVANCE_PAYMENT, enqueue
 from payments.models import Review
 from payments.services.actors import Actor
 from payments.services.calls import Clock
-from payments.services.case import lock_payment, lock_transaction
+from payments.services.case import lock_payment
 from payments.services.clocks import set_payment_clock
 from payments.services.dispositions import CHOICES, Choice, refusal_of
+from payments.services.finding import lock_transaction
 from payments.services.recording import Cause, apply_fact
 from payments.services.refunds import means_words
 from payments.services.resolution import ask_about

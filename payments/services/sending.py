@@ -17,16 +17,23 @@ from payments.models import GatewayAccount, Operation, Payment
 from payments.services import declining, health, methods, switches, throttle
 from payments.services.accounts import missing_credentials
 from payments.services.calls import Clock, adapter_for, ask, call, sender_lock
-from payments.services.case import Case, held_hold, hold_alive, is_voided, lock_payment
+from payments.services.case import (
+    Case,
+    has_or_may_take,
+    held_hold,
+    hold_alive,
+    is_voided,
+    lock_payment,
+    rest_money,
+)
 from payments.services.clocks import set_operation_clock, set_payment_clock
 from payments.services.operations import thaw
 from payments.services.recording import Cause, apply_fact, record_fact
 from payments.services.settlement import apart
 from payments.services.snapshots import snapshot_of
 from payments.states import (
+    AWAITING_STATES,
     COLLECTING,
-    OPEN_ATTEMPT_STATES,
-    AttemptState,
     Certainty,
     FailureClass,
     MovementKind,
@@ -127,7 +134,7 @@ def _no_longer_wanted(case: Case, operation: Operation, now: datetime) -> Refusa
     payment = case.payment
     assert payment is not None
     if operation.kind in COLLECTING:
-        refusal = _may_not_collect(case, payment, now)
+        refusal = _may_not_collect(case, payment, operation, now)
         if refusal is not None:
             return refusal
     if operation.kind == OperationKind.CAPTURE and payment.state != PaymentState.AUTHORISED:
@@ -153,19 +160,21 @@ def _all_went_back(case: Case, operation: Operation) -> bool:
     return any(m.kind == MovementKind.CAPTURE for m in rows) and left <= 0
 
 
-def _may_not_collect(case: Case, payment: Payment, now: datetime) -> Refusal | None:
+def _may_not_collect(case: Case, payment: Payment, operation: Operation, now: datetime) -> Refusal | None:
     if payment.cancel_requested_at is not None:
         return Refusal("cancelled before it was sent")
     if now >= payment.expires_at:
         return Refusal("the payment's window closed before it was sent")
-    if payment.state != PaymentState.PENDING:
+    if payment.state not in AWAITING_STATES:
         return Refusal(f"the payment is {payment.state}")
+    if operation.amount_minor > rest_money(case).amount_minor:
+        return Refusal(f"only {rest_money(case)} is missing by now")
     unhealthy = _taken_elsewhere(case) or health.why_not(case.account, payment_id=payment.pk, now=now)
     if unhealthy:  # another gateway or a later try may follow
         return Refusal(unhealthy, FailureClass.GATEWAY_UNAVAILABLE)
     # Other payments of the same card may have been refused since this one was planned.
     by = "merchant" if len(case.attempts) > 1 else payment.initiated_by
-    barred = declining.ceiling_reached(payment.method, payment.money, now, initiated_by=by)
+    barred = declining.ceiling_reached(payment.method, operation.money, now, initiated_by=by)
     barred = barred or methods.why_blocked(payment.method)
     return Refusal(barred, FailureClass.HARD_DECLINE) if barred else None
 
@@ -173,7 +182,7 @@ def _may_not_collect(case: Case, payment: Payment, now: datetime) -> Refusal | N
 def _taken_elsewhere(case: Case) -> str:
     """Has an earlier attempt come to life since this one was planned? Then nothing is collected on top of it."""
     for attempt in case.attempts:
-        if attempt is not case.attempt and attempt.state in OPEN_ATTEMPT_STATES | {AttemptState.CAPTURED}:
+        if attempt is not case.attempt and has_or_may_take(case, attempt):
             return f"{attempt.gateway_account.name} has taken money for it, or still may"
     if hold_alive(case):
         held = next(m for m in case.movements if m.kind == MovementKind.AUTHORISATION and m.released_at is None)

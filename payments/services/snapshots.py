@@ -15,6 +15,7 @@ from payments.services.case import (
     held_hold,
     hold_alive,
     known_money,
+    lost_money,
     next_occurrence,
     nothing_open,
     returned_money,
@@ -45,8 +46,18 @@ def _released_a_hold(case: Case, gateway_id: str) -> bool:
 
 
 def _promised(case: Case, fact: Fact) -> Refund | None:
-    """The approved refund over exactly this sum that a void from elsewhere has made true, if no call of ours has."""
-    if fact.kind != FactKind.VOID or case.attempt is None or case.refund_of(case.operation) is not None:
+    """The approved refund over exactly this sum that a void from elsewhere has made true, if no call of ours has; or one
+    that only waits for a person's word."""
+    if case.attempt is None or case.refund_of(case.operation) is not None:
+        return None
+    prepared = [r for r in case.refunds if r.state == RefundState.REQUESTED and r.attempt_id == case.attempt.pk]
+    if fact.kind in {FactKind.VOID, FactKind.REFUND}:
+        named = {"", case.attempt.gateway_id}
+        same = (fact.gateway_id if fact.kind == FactKind.VOID else fact.original_gateway_id) in named
+        found = next((r for r in prepared if r.money == fact.money and same), None)
+        if found is not None:
+            return found
+    if fact.kind != FactKind.VOID:
         return None
     for refund in case.refunds:
         waits = refund.state in {RefundState.APPROVED, RefundState.WAITING} and refund.attempt_id == case.attempt.pk
@@ -139,8 +150,10 @@ def _with_payment(base: Snapshot, case: Case, payment: Payment, fact: Fact) -> S
         base,
         payment_state=PaymentState(payment.state),
         due=payment.money,
+        accept_partial=payment.accept_partial,
         captured=captured_money(case),
         refunded=returned_money(case),
+        lost=lost_money(case) if payment.state == PaymentState.PARTIALLY_PAID else None,
         attempt_state=AttemptState(attempt.state) if attempt else None,
         attempt_is_current=attempt is not None and attempt is case.current_attempt,
         attempt_alive=attempt is not None and attempt.awaits_payer,

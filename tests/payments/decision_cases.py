@@ -42,6 +42,7 @@ class Combination:
     subject: str
     state: PaymentState
     money: str
+    parts: bool = False  # the payment takes parts
 
     @property
     def fact(self) -> Fact:
@@ -55,6 +56,7 @@ class Combination:
         operation = _OPERATION[self.kind]
         return replace(
             _around(self.state),
+            accept_partial=self.parts or self.state == PaymentState.PARTIALLY_PAID,
             known_money=known,
             attempt_is_current=self.subject != "earlier",
             other_attempt_holds=self.subject == "earlier" and self.state == PaymentState.AUTHORISED,
@@ -81,8 +83,13 @@ class Combination:
             f"review={d.review}" if d.review else "",
             "late" if d.late else "",
         ]
-        point = (self.kind, self.source, self.novelty, self.subject, self.state, self.money)
+        point = (self.kind, self.source, self.novelty, self.subject, self.state, self.money, *self._parts)
         return " | ".join(map(str, point)) + " -> " + " ".join(filter(None, parts))
+
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return ("takes parts",) if self.parts else ()
 
 
 def _attempt_state(state: PaymentState) -> AttemptState:
@@ -118,3 +125,14 @@ def combinations() -> Iterator[Combination]:
         if subject == "none" and state != PaymentState.INITIATED:
             continue
         yield Combination(kind, source, novelty, subject, state, money)
+    yield from takes_parts()
+
+
+def takes_parts() -> Iterator[Combination]:
+    """What comes in new for a payment that takes parts: only there less than due is no question."""
+    kinds = (FactKind.AUTHORISATION, FactKind.CAPTURE)
+    states = [state for state in PaymentState if state != PaymentState.PARTIALLY_PAID]  # these take parts, all of them
+    for kind, source, subject, state, money in product(
+        kinds, (Source.WEBHOOK, Source.LOOK_UP), SUBJECTS[:3], states, MONEY
+    ):
+        yield Combination(kind, source, "new", subject, state, money, parts=True)

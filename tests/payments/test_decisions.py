@@ -44,7 +44,10 @@ class TestTable:
     def test_the_product_has_no_hole(self):
         kinds, sources, novelty, subjects_with_state, states, money = 4, 2, 3, 3, len(PaymentState), 4
 
-        assert len(ALL) == kinds * sources * novelty * money * (subjects_with_state * states + 1)
+        whole = kinds * sources * novelty * money * (subjects_with_state * states + 1)
+        parts = 2 * sources * money * subjects_with_state * (states - 1)
+
+        assert len(ALL) == whole + parts
         assert len({replace(point) for point in ALL}) == len(ALL)
 
 

@@ -21,7 +21,7 @@ from payments.models import InboundEvent, Incident, Operation, Payment
 from payments.services import incidents
 from payments.services.accounts import adapter_of
 from payments.services.actors import Actor
-from payments.services.case import find_payment_id
+from payments.services.finding import find_payment_id
 from payments.services.recording import Cause, Recorded, record_fact
 from payments.states import EventState, OperationState
 
