@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 
 class LedgerError(Exception):
@@ -93,3 +94,11 @@ class AlreadyReversed(LedgerError):
         super().__init__(
             f"Entry {public_id} was already reversed by {reversal_public_id}. Post a new entry for what is still wrong."
         )
+
+
+class DayNotClosable(LedgerError):
+    """A day can not be closed, or not be opened again."""
+
+    def __init__(self, day: date, why: str) -> None:
+        self.day = day
+        super().__init__(f"{day} {why}")

@@ -1,6 +1,7 @@
 """What do the books say? Balances now and as of a time, statements, entries, proofs. Reads only, returns frozen values."""
 
 from ledger.queries.balances import AccountBalance, OpenItem, balance, balances, open_items
+from ledger.queries.closed_days import DayDigest, closed_day, closed_through, day_digest
 from ledger.queries.entries import (
     EntryLine,
     EntryView,
@@ -20,6 +21,7 @@ __all__ = [
     "AccountBalance",
     "AccountStatement",
     "CurrencyTotal",
+    "DayDigest",
     "EntryLine",
     "EntryView",
     "Finding",
@@ -31,6 +33,9 @@ __all__ = [
     "account_statement",
     "balance",
     "balances",
+    "closed_day",
+    "closed_through",
+    "day_digest",
     "draft_of",
     "entries_by_ids",
     "entries_for_subject",

@@ -18,7 +18,8 @@ from django.db import connection
 
 from ledger.chart import CHART
 from ledger.drafts import content_hash
-from ledger.models import Posting
+from ledger.models import ClosedDay, Posting
+from ledger.queries.closed_days import day_digest
 from ledger.queries.trial_balance import trial_balance
 
 FINDINGS_PER_KIND: Final = 1_000
@@ -92,7 +93,8 @@ _STATEMENTS: Final[dict[str, str]] = {
     "table_owned_by_application": """
         SELECT class.relname, 'belongs to ' || current_user || ', the role that runs: it could switch the triggers off'
           FROM pg_class AS class
-         WHERE class.oid IN ('ledger_account'::regclass, 'ledger_journalentry'::regclass, 'ledger_posting'::regclass)
+         WHERE class.oid IN ('ledger_account'::regclass, 'ledger_journalentry'::regclass, 'ledger_posting'::regclass,
+                             'ledger_closedday'::regclass)
            AND pg_has_role(current_user, class.relowner, 'USAGE') ORDER BY class.relname""",
 }
 
@@ -104,6 +106,9 @@ _TRIGGERS: Final = {
     "postings_come_balanced_with_their_entry": "ledger_check_added_postings",
     "accounts_are_kept": "ledger_refuse_account_change",
     "accounts_keep_their_nature": "ledger_refuse_account_change",
+    "entries_come_on_open_days": "ledger_check_open_day",
+    "closes_are_kept": "ledger_keep_closes",
+    "closes_keep_what_they_say": "ledger_keep_closes",
 }
 _CONSTRAINTS: Final = (
     "a_posting_uses_an_account_of_its_own_currency",
@@ -125,7 +130,7 @@ def verify_books(others: Sequence[Callable[[], list[Finding]]] = ()) -> list[Fin
     """Every proof of the books, then those of other apps, all over one moment's state."""
     findings: list[Finding] = []
     with _one_moment():
-        for proof in (_by_statement, _by_content, _of_nature, _of_totals, _of_protection):
+        for proof in (_by_statement, _by_content, _of_closes, _of_nature, _of_totals, _of_protection):
             findings.extend(proof())
         for other in others:
             findings.extend(other())
@@ -172,6 +177,15 @@ def _by_content() -> Iterator[Finding]:
         found += 1
         if found >= FINDINGS_PER_KIND:
             return
+
+
+def _of_closes() -> Iterator[Finding]:
+    """The entries of a closed day are the ones it was closed with: none came, went or changed since."""
+    for closed in ClosedDay.objects.filter(reopened_at__isnull=True).order_by("day"):
+        now = day_digest(closed.first_day, closed.day)
+        if (now.entries_count, now.digest) != (closed.entries_count, closed.entries_digest):
+            detail = f"was closed with {closed.entries_count} entries and now has {now.entries_count}, or others"
+            yield Finding("closed_day_changed", str(closed.day), detail)
 
 
 def _of_nature() -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from ledger.errors import AlreadyReversed, DraftRefused, EntryNotFound, NotInTra
 from ledger.models import JournalEntry
 from ledger.queries import draft_of
 from ledger.services.accounts import AccountRow, check_floors, lock_lowered, rows_of
+from ledger.services.book_lock import hold_open
 
 # One statement, so that headers and postings cost one round trip. The explicit conflict target lets every other
 # violation (a second reversal) through as an error.
@@ -28,7 +29,8 @@ _INSERT: Final = """
 WITH header AS (
   INSERT INTO ledger_journalentry (public_id, source_key, content_hash, subject, description, actor,
                                    occurred_at, posted_at, booked_on, reverses_id)
-  SELECT public_id, source_key, content_hash, subject, description, actor, occurred_at, %s, booked_on, reverses_id
+  SELECT public_id, source_key, content_hash, subject, description, actor, occurred_at, %s,
+         greatest(booked_on, (SELECT max(day) + 1 FROM ledger_closedday WHERE reopened_at IS NULL)), reverses_id
     FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::date[],
                 %s::bigint[])
       AS draft (public_id, source_key, content_hash, subject, description, actor, occurred_at, booked_on, reverses_id)
@@ -69,7 +71,7 @@ def post_entries(drafts: Sequence[EntryDraft], *, now: datetime) -> list[PostedE
       floor would fall below it (the drafts count together); EntryNotFound and AlreadyReversed for what a draft reverses.
     Idempotent on: source_key. The same content again returns the first entry with `is_new` false.
     Writes: journal entries, postings, accounts on first use.
-    Locks: accounts with a floor that are lowered, in id order.
+    Locks: accounts with a floor that are lowered, in id order; then the book, shared with every other posting.
     """
     if not connection.in_atomic_block:
         raise NotInTransaction
@@ -107,6 +109,7 @@ def _insert(
     if not drafts:
         return {}
     reversed_ids = _ids_of_reversed(drafts)
+    hold_open()
     headers: list[tuple[object, ...]] = []
     legs: list[tuple[object, ...]] = []
     for draft in drafts:
@@ -114,7 +117,7 @@ def _insert(
         headers.append(
             (
                 public_id, draft.source_key, draft.content_hash, draft.subject, draft.description, draft.actor,
-                draft.occurred_at, booked_on(draft.occurred_at), reversed_ids.get(draft.reverses),
+                draft.occurred_at, business_day(draft.occurred_at), reversed_ids.get(draft.reverses),
             )
         )  # fmt: skip
         for line in draft.postings:
@@ -145,8 +148,8 @@ def _ids_of_reversed(drafts: Sequence[EntryDraft]) -> dict[str | None, int]:
     return ids
 
 
-def booked_on(occurred_at: datetime) -> date:
-    """The business day of a moment. Closed days will move it to the first open day; there is no close yet."""
+def business_day(occurred_at: datetime) -> date:
+    """The day of a moment in BUSINESS_TIME_ZONE. An entry is booked on it, or on the first open day if that is closed."""
     return occurred_at.astimezone(ZoneInfo(settings.BUSINESS_TIME_ZONE)).date()
 
 

@@ -280,6 +280,7 @@ def test_one_role_for_both_jobs_is_found(live_env: dict[str, str]) -> None:
     assert ended.returncode == 1, ended.stderr
     assert [(item["kind"], item["subject"]) for item in json.loads(ended.stdout)["findings"]] == [
         ("table_owned_by_application", "ledger_account"),
+        ("table_owned_by_application", "ledger_closedday"),
         ("table_owned_by_application", "ledger_journalentry"),
         ("table_owned_by_application", "ledger_posting"),
     ]
@@ -289,7 +290,8 @@ def test_every_trigger_of_the_migrations_is_watched(owner_connection: Owner) -> 
     rows = owner_connection.execute(
         """SELECT tgname, proname FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
             WHERE NOT tgisinternal AND tgrelid IN
-              ('ledger_account'::regclass, 'ledger_journalentry'::regclass, 'ledger_posting'::regclass)"""
+              ('ledger_account'::regclass, 'ledger_journalentry'::regclass, 'ledger_posting'::regclass,
+               'ledger_closedday'::regclass)"""
     ).fetchall()
 
     assert dict(rows) == proofs._TRIGGERS
