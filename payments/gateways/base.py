@@ -207,7 +207,8 @@ class ReportPage:
     """One page of a gateway's books. Rows are JSON-able, as its source below reconciliation reads them, without secrets.
 
     `last`: no page follows. `total` is how many rows the gateway says there are in all; None: it does not say.
-    `payouts` are those that the rows of a "payouts" question tell of.
+    `payouts` are those that the rows of a "payouts" question tell of. `places`, for gateways that page by number, are where
+    everything on the page stands in the gateway's own order: only while they grow, no row can have slipped between two pages.
     """
 
     rows: tuple[Mapping[str, object], ...]
@@ -215,6 +216,7 @@ class ReportPage:
     last: bool = False
     total: int | None = None
     payouts: tuple[PayoutTold, ...] = ()
+    places: tuple[int, ...] = ()
 
 
 class Adapter(Protocol):

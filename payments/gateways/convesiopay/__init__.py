@@ -19,12 +19,15 @@ from payments.gateways.base import (
     Issued,
     LookUpAnswer,
     LookUpQuestion,
+    ReportPage,
+    ReportQuestion,
     Send,
     WebhookMessage,
     WireAnswer,
     WireRequest,
 )
 from payments.gateways.convesiopay import codes, contract, look_ups, notifications, orders
+from payments.gateways.errors import Unreadable
 
 _SECRET, _INTEGRATION = "SECRET", "INTEGRATION"
 
@@ -84,6 +87,14 @@ class ConvesioPay:
     def window_answer(self, answer: WireAnswer, *, at: datetime) -> LookUpAnswer:
         """No answer to a question that can not be asked proves anything."""
         return LookUpAnswer(answered=False, evidence={"doubt": "ConvesioPay is not known to list a window"})
+
+    def report_request(self, question: ReportQuestion) -> WireRequest:
+        """Raises ValueError: its reports come as files."""
+        raise ValueError("ConvesioPay is not known to tell of its books by API")
+
+    def report_answer(self, question: ReportQuestion, answer: WireAnswer, *, at: datetime) -> ReportPage:
+        """Raises Unreadable: there is no such answer."""
+        raise Unreadable("ConvesioPay is not known to tell of its books by API")
 
     def verify_webhook(
         self, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], *, at: datetime | None = None

@@ -20,12 +20,14 @@ from payments.gateways.base import (
     Issued,
     LookUpAnswer,
     LookUpQuestion,
+    ReportPage,
+    ReportQuestion,
     Send,
     WebhookMessage,
     WireAnswer,
     WireRequest,
 )
-from payments.gateways.nmi import codes, query, transact, webhook
+from payments.gateways.nmi import books, codes, query, transact, webhook
 from payments.gateways.nmi.values import HOLD_DAYS
 
 _SECURITY_KEY = "SECURITY_KEY"
@@ -46,6 +48,7 @@ class Nmi:
         reports_fees=False,
         hold_days=HOLD_DAYS,
         issues_reusable=True,
+        reports=books.REPORTS,
     )
     assumptions: ClassVar[tuple[str, ...]] = (
         "an approved capture keeps the authorisation's transaction id",
@@ -57,6 +60,7 @@ class Nmi:
         "query.php reports a failure as <error_response>",
         "query.php reads and writes its dates in UTC",
         "query.php counts its pages from 0 and answers an empty one after the last",
+        "query.php lists by transaction id in result_order standard; where it does not, a report counts only if nothing moved",
         "a sale is in the report at the latest 15 minutes after it was made",
         "a batch_id of 0 means no batch; only condition complete or a settle action means settled",
         "condition canceled without a void action means a lapsed hold, or a void if money had been captured",
@@ -102,6 +106,12 @@ class Nmi:
 
     def window_answer(self, answer: WireAnswer, *, at: datetime) -> LookUpAnswer:
         return query.window_answer(answer, at=at)
+
+    def report_request(self, question: ReportQuestion) -> WireRequest:
+        return books.request(question)
+
+    def report_answer(self, question: ReportQuestion, answer: WireAnswer, *, at: datetime) -> ReportPage:
+        return books.answer(question, answer, at=at)
 
     def verify_webhook(
         self, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], *, at: datetime | None = None

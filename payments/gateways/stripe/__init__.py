@@ -1,6 +1,7 @@
 """How does Stripe speak? The adapter: operations, look-ups, windows, webhooks. Translation only.
 
-`intents` puts operations and `answers` reads what comes back; `listing` asks what happened; `webhook` hears. `reading`,
+`intents` puts operations and `answers` reads what comes back; `listing` asks what happened; `books` reads
+its balance and payouts; `webhook` hears. `reading`,
 `charges`, `refunds` and `disputes` draw facts from objects, `codes` knows what a refusal means, `values` reads amounts and times,
 `evidence` says what of an object may be kept, and `sdk` speaks through the official library.
 """
@@ -20,12 +21,14 @@ from payments.gateways.base import (
     Issued,
     LookUpAnswer,
     LookUpQuestion,
+    ReportPage,
+    ReportQuestion,
     Send,
     WebhookMessage,
     WireAnswer,
     WireRequest,
 )
-from payments.gateways.stripe import answers, codes, intents, listing, webhook
+from payments.gateways.stripe import answers, books, codes, intents, listing, webhook
 from payments.gateways.stripe.values import HOLD_DAYS
 
 _SECRET_KEY, _BASE_URL = "SECRET_KEY", "BASE_URL"
@@ -48,6 +51,7 @@ class Stripe:
         issues_reusable=True,
         asks_payer=True,
         vague_codes=frozenset({"generic_decline", "card_declined"}),
+        reports=books.REPORTS,
     )
     assumptions: ClassVar[tuple[str, ...]] = (
         "the HTTP status of each error is as its API reference says; only 402 is read as a decline",
@@ -69,6 +73,8 @@ class Stripe:
         "webhooks come in any order and more than once, and their objects look as those of the pinned API version",
         "a refund that failed after its money had left names the balance transaction of its return",
         "a fee of a dispute is named by the balance transaction of its withdrawal",
+        "a payout that Stripe makes by itself tells what it is made of once its reconciliation is completed",
+        "arrival dates are midnights in UTC, and a cancelled payout has gone back to the balance",
         "events are listed for thirty days; an older window can not be filled",
         "ISK, UGX and currencies with three decimals are not sent: how they are written is not confirmed",
     )
@@ -104,6 +110,12 @@ class Stripe:
 
     def window_answer(self, answer: WireAnswer, *, at: datetime) -> LookUpAnswer:
         return listing.window_answer(answer, at=at)
+
+    def report_request(self, question: ReportQuestion) -> WireRequest:
+        return books.request(question)
+
+    def report_answer(self, question: ReportQuestion, answer: WireAnswer, *, at: datetime) -> ReportPage:
+        return books.answer(question, answer, at=at)
 
     def verify_webhook(
         self, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], *, at: datetime | None = None
