@@ -72,7 +72,7 @@ def _postgres_answers() -> bool:
 def _digest() -> str:
     """What the template's content depends on."""
     files = [ROOT / "requirements.lock", ROOT / "config/settings.py"]
-    for app in ("config", "console", "ledger", "payments"):
+    for app in ("config", "console", "ledger", "payments", "reconciliation"):
         files += sorted((ROOT / app / "migrations").rglob("*.py")) + sorted((ROOT / app / "migrations").rglob("*.sql"))
     content = hashlib.sha256()
     for path in files:
