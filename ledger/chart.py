@@ -43,6 +43,8 @@ class AccountSpec:
     """Floor in minor units, seen from the normal side; None means no floor. Postings that lower it take a lock."""
     dimensions: tuple[str, ...] = ()
     """What the account is kept per, beside its currency: "gateway", "customer"."""
+    manual: bool = False
+    """A journal by hand may name it. Not flagged: what a bank, gateway, wallet, review or refund proves by other means."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,7 +86,7 @@ GATEWAY_RECEIVABLE: Final = AccountSpec("1110", "Gateway receivable", Side.DEBIT
 """Captured at the gateway and not paid out: its unsettled balance. Open item by payment;
 may go credit (then the gateway has the claim)."""
 
-GATEWAY_RESERVE: Final = AccountSpec("1120", "Gateway reserve held", Side.DEBIT, dimensions=_GATEWAY)
+GATEWAY_RESERVE: Final = AccountSpec("1120", "Gateway reserve held", Side.DEBIT, dimensions=_GATEWAY, manual=True)
 """Rolling reserve the gateway keeps back."""
 
 DISPUTED_FUNDS: Final = AccountSpec(
@@ -92,13 +94,13 @@ DISPUTED_FUNDS: Final = AccountSpec(
 )
 """Taken by a chargeback that is still argued about. Open item by dispute."""
 
-RECOVERABLE_TAX: Final = AccountSpec("1140", "Recoverable tax on fees", Side.DEBIT)
+RECOVERABLE_TAX: Final = AccountSpec("1140", "Recoverable tax on fees", Side.DEBIT, manual=True)
 """Tax inside gateway fees that we get back."""
 
 CUSTOMER_RECEIVABLE: Final = AccountSpec("1150", "Customer receivable", Side.DEBIT, dimensions=_CUSTOMER)
 """What a customer owes us: the part of a clawback that the wallet no longer covered."""
 
-GATEWAY_CLAIMS: Final = AccountSpec("1160", "Claims on gateway", Side.DEBIT, dimensions=_GATEWAY)
+GATEWAY_CLAIMS: Final = AccountSpec("1160", "Claims on gateway", Side.DEBIT, dimensions=_GATEWAY, manual=True)
 """Fees we dispute with the gateway."""
 
 FX_POSITION: Final = AccountSpec("1190", "FX position", Side.DEBIT)
@@ -107,7 +109,7 @@ FX_POSITION: Final = AccountSpec("1190", "FX position", Side.DEBIT)
 WALLET: Final = AccountSpec("2010", "Customer wallet", Side.CREDIT, min_balance=0, dimensions=_CUSTOMER)
 """What we owe a customer as spendable balance. Never below zero: spends are checked under lock."""
 
-SALES_CLEARING: Final = AccountSpec("2020", "Sales clearing", Side.CREDIT)
+SALES_CLEARING: Final = AccountSpec("2020", "Sales clearing", Side.CREDIT, manual=True)
 """Money collected for orders, handed over to sales or the merchant."""
 
 PARTIAL_PAYMENTS: Final = AccountSpec("2025", "Partial payments held", Side.CREDIT, open_item=True)
@@ -134,34 +136,34 @@ REVENUE: Final = AccountSpec("4010", "Revenue", Side.CREDIT)
 REFUNDS_AND_RETURNS: Final = AccountSpec("4015", "Refunds and returns", Side.DEBIT)
 """Contra revenue: refunds given after the sale was handed over."""
 
-SMALL_BALANCE_INCOME: Final = AccountSpec("4030", "Small-balance income", Side.CREDIT)
+SMALL_BALANCE_INCOME: Final = AccountSpec("4030", "Small-balance income", Side.CREDIT, manual=True)
 """Tiny overpayments nobody asks back; check the law before using it."""
 
-FX_GAIN: Final = AccountSpec("4040", "FX gain", Side.CREDIT)
+FX_GAIN: Final = AccountSpec("4040", "FX gain", Side.CREDIT, manual=True)
 """Gain from revaluing FX positions."""
 
-GATEWAY_FEES: Final = AccountSpec("5010", "Gateway fees", Side.DEBIT, dimensions=_GATEWAY)
+GATEWAY_FEES: Final = AccountSpec("5010", "Gateway fees", Side.DEBIT, dimensions=_GATEWAY, manual=True)
 """What gateways charge us, gross of the money they collect."""
 
-FEE_VARIANCE: Final = AccountSpec("5015", "Fee variance", Side.DEBIT, dimensions=_GATEWAY)
+FEE_VARIANCE: Final = AccountSpec("5015", "Fee variance", Side.DEBIT, dimensions=_GATEWAY, manual=True)
 """Reported fee less expected fee."""
 
-CHARGEBACK_LOSSES: Final = AccountSpec("5020", "Chargeback losses", Side.DEBIT, dimensions=_GATEWAY)
+CHARGEBACK_LOSSES: Final = AccountSpec("5020", "Chargeback losses", Side.DEBIT, dimensions=_GATEWAY, manual=True)
 """Disputes finally lost."""
 
-DISPUTE_FEES: Final = AccountSpec("5025", "Dispute fees", Side.DEBIT, dimensions=_GATEWAY)
+DISPUTE_FEES: Final = AccountSpec("5025", "Dispute fees", Side.DEBIT, dimensions=_GATEWAY, manual=True)
 """The gateway's fee for a dispute, won or lost."""
 
-FX_LOSS: Final = AccountSpec("5030", "FX loss", Side.DEBIT)
+FX_LOSS: Final = AccountSpec("5030", "FX loss", Side.DEBIT, manual=True)
 """Loss from revaluing FX positions."""
 
-ROUNDING: Final = AccountSpec("5035", "Rounding and tolerance", Side.DEBIT)
+ROUNDING: Final = AccountSpec("5035", "Rounding and tolerance", Side.DEBIT, manual=True)
 """Differences accepted inside tolerance; capped per day by policy."""
 
-WRITE_OFF: Final = AccountSpec("5040", "Write-off", Side.DEBIT)
+WRITE_OFF: Final = AccountSpec("5040", "Write-off", Side.DEBIT, manual=True)
 """Money given up, by decision of a person with a reason."""
 
-GOODWILL: Final = AccountSpec("5050", "Promotions and goodwill", Side.DEBIT)
+GOODWILL: Final = AccountSpec("5050", "Promotions and goodwill", Side.DEBIT, manual=True)
 """Wallet credits given away."""
 
 HOLDS: Final = AccountSpec("9010", "Authorised holds", Side.DEBIT, memo=True, open_item=True, dimensions=_GATEWAY)

@@ -19,6 +19,8 @@ _MISSING: Final = """
 SELECT wanted.key FROM unnest(%s::text[]) AS wanted (key)
  WHERE NOT EXISTS (SELECT FROM ledger_journalentry WHERE source_key = wanted.key) ORDER BY wanted.key
 """
+_LAST: Final = "SELECT coalesce(max(id), 0) FROM ledger_journalentry"
+_MADE_HERE: Final = "SELECT id FROM ledger_journalentry WHERE id > %s AND xact_id = pg_current_xact_id() ORDER BY id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,20 @@ def entry_by_public_id(public_id: str) -> EntryView | None:
 def entries_by_ids(ids: Collection[int]) -> list[EntryView]:
     """Entries by row id, in the order they were posted; unknown ids are left out."""
     return _views(JournalEntry.objects.filter(id__in=list(ids)).order_by("id"))
+
+
+def last_entry_id() -> int:
+    """The highest row id there is: where a caller who wants to see what follows begins."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST)
+        return int(cursor.fetchone()[0])
+
+
+def entries_made_here(after: int) -> list[EntryView]:
+    """What this very transaction has posted since `after`, whoever else posts beside it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MADE_HERE, [after])
+        return entries_by_ids([row[0] for row in cursor.fetchall()])
 
 
 def missing_source_keys(keys: Iterable[str]) -> list[str]:

@@ -18,8 +18,18 @@ from ledger.services.accounts import available, lock_lowered, rows_of
 from ledger.services.posting import PostedEntry, post_entry
 
 
-def reverse_entry(entry_public_id: str, *, source_key: str, reason: str, actor: str, now: datetime) -> PostedEntry:
-    """This function will post the mirror of an entry, on the same subject, booked on the business day of `now`.
+def reverse_entry(
+    entry_public_id: str,
+    *,
+    source_key: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+    occurred_at: datetime | None = None,
+) -> PostedEntry:
+    """This function will post the mirror of an entry, on the same subject, booked on the business day of `occurred_at`.
+
+    None: of `now`.
 
     A wallet that no longer holds what the mirror takes is emptied to its floor; the rest becomes a customer receivable.
     Raises: NotInTransaction; EntryNotFound; AlreadyReversed naming the reversal; SourceKeyConflict when the key stands
@@ -37,7 +47,7 @@ def reverse_entry(entry_public_id: str, *, source_key: str, reason: str, actor: 
     mirror = EntryDraft(
         source_key=source_key,
         subject=original.subject,
-        occurred_at=now,
+        occurred_at=occurred_at or now,
         description=f"Reversal of {entry_public_id}: {reason}",
         postings=tuple(replace(line, amount_minor=-line.amount_minor) for line in original.postings),
         reverses=entry_public_id,

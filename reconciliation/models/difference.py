@@ -59,6 +59,12 @@ class Break(FSMModelMixin, models.Model):
     )
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=100, blank=True)
+    explained = models.BooleanField(
+        default=False, help_text="Ended by an entry of its own: a run asks nothing more of its line and movement."
+    )
+    expected_until = models.DateField(
+        null=True, help_text="Marked as timing: its line or movement is expected, and no break, up to this day."
+    )
     version = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -77,6 +83,14 @@ class Break(FSMModelMixin, models.Model):
                 condition=models.Q(state__in=[state.value for state in OPEN_BREAK_STATES]),
             ),
             models.Index(fields=("account", "cause"), name="breaks_of_a_cause"),
+            models.Index(
+                fields=("account", "kind", "key"), name="breaks_explained", condition=models.Q(explained=True)
+            ),
+            models.Index(
+                fields=("expected_until",),
+                name="breaks_expected",
+                condition=models.Q(expected_until__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:
