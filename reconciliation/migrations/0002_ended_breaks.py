@@ -1,4 +1,4 @@
-"""What does a break that was ended by hand leave to later runs? Two columns, and the indexes runs ask by."""
+"""Until when is the line or movement of a break expected, by somebody's word?"""
 
 from django.db import migrations, models
 
@@ -9,23 +9,9 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="break",
-            name="explained",
-            field=models.BooleanField(
-                default=False,
-                help_text="Ended by an entry of its own: a run asks nothing more of its line and movement.",
-            ),
-        ),
-        migrations.AddField(
-            model_name="break",
             name="expected_until",
             field=models.DateField(
                 help_text="Marked as timing: its line or movement is expected, and no break, up to this day.", null=True
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="break",
-            index=models.Index(
-                condition=models.Q(("explained", True)), fields=["account", "kind", "key"], name="breaks_explained"
             ),
         ),
         migrations.AddIndex(

@@ -59,9 +59,6 @@ class Break(FSMModelMixin, models.Model):
     )
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=100, blank=True)
-    explained = models.BooleanField(
-        default=False, help_text="Ended by an entry of its own: a run asks nothing more of its line and movement."
-    )
     expected_until = models.DateField(
         null=True, help_text="Marked as timing: its line or movement is expected, and no break, up to this day."
     )
@@ -83,9 +80,6 @@ class Break(FSMModelMixin, models.Model):
                 condition=models.Q(state__in=[state.value for state in OPEN_BREAK_STATES]),
             ),
             models.Index(fields=("account", "cause"), name="breaks_of_a_cause"),
-            models.Index(
-                fields=("account", "kind", "key"), name="breaks_explained", condition=models.Q(explained=True)
-            ),
             models.Index(
                 fields=("expected_until",),
                 name="breaks_expected",
