@@ -65,6 +65,7 @@ class Reader:
     def page(self, kind: str, params: Params, url: str) -> Json:
         """Newest first. Raises: ApiError."""
         params.allow("created", "limit", "starting_after", "ending_before", *FILTERS[kind])
+        self._refuse_unready(params)
         limit = _limit(params)
         after, before = params.text("starting_after"), params.text("ending_before")
         if after and before:
@@ -77,6 +78,13 @@ class Reader:
         if before:
             data.reverse()
         return {"object": "list", "url": url, "has_more": len(chosen) > limit, "data": data}
+
+    def _refuse_unready(self, params: Params) -> None:
+        """What a payout is made of is not told before its reconciliation is completed. Raises: ApiError."""
+        payout = self._shown(params.text("payout"), self.lag_seconds) if "payout" in params else None
+        if payout is not None and payout.get("reconciliation_status") != "completed":
+            text = "The payout's balance transactions are not ready for reconciliation yet."
+            raise invalid(text, "payout", "payout_reconciliation_not_ready")
 
     def search(self, kind: str, params: Params, url: str) -> Json:
         """Eventually consistent: it does not know of what happened within the last minute. Raises: ApiError."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.money import Money
-from payments.facts import Fact
+from payments.facts import Fact, PayoutTold
 from payments.gateways.base import Command, LookUpQuestion, WireAnswer, WireRequest
 from payments.gateways.registry import ADAPTERS, get_adapter
 from payments.states import COLLECTING, OperationKind
@@ -143,6 +143,22 @@ def told(fact: Fact, expected: dict[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     said |= {name: getattr(fact, name) for name in plain}
     return {name: said[name] for name in expected}
+
+
+def payout_told(payout: PayoutTold) -> dict[str, Any]:
+    """What is said of a payout, all of it."""
+    return {
+        "gateway_id": payout.gateway_id,
+        "state": payout.state.value,
+        "amount_minor": payout.money.amount_minor,
+        "currency": payout.money.currency,
+        "made_at": payout.made_at.isoformat(),
+        "occurred_at": payout.occurred_at.isoformat(),
+        "arrives_on": payout.arrives_on.isoformat() if payout.arrives_on else None,
+        "bank_ref": payout.bank_ref,
+        "failure": payout.failure,
+        "itemised": payout.itemised,
+    }
 
 
 def _worth(fact: Fact) -> list[object] | None:

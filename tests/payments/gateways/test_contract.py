@@ -29,6 +29,7 @@ from tests.payments.gateways.payloads import (
     command,
     question,
     spoken,
+    payout_told,
     told,
     written,
 )
@@ -358,6 +359,7 @@ class TestWebhooks:
 
         said = [told(fact, expected) for fact, expected in zip(message.facts, case.expect["facts"], strict=True)]
         assert said == case.expect["facts"]
+        assert [payout_told(payout) for payout in message.payouts] == case.expect.get("payouts", [])
         assert message.understood == case.expect["understood"]
         assert message.facts or message.reason
         for fact in message.facts:

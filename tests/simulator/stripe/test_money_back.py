@@ -192,6 +192,8 @@ class TestPayouts:
         stripe.sale("ref-2", amount=5_000, currency="eur")
         stripe.done("refunds", payment_intent=sold["id"], amount=1_000)
         payout = stripe.simulator.act("settle", "stripe")["payout"]
+        early = stripe.refused("balance_transactions", 400, payout=payout["id"])
+        assert early["code"] == "payout_reconciliation_not_ready"
         assert {"payout.created", "payout.paid", "payout.reconciliation_completed"} <= stripe.types()
 
         paid = stripe.get(f"payouts/{payout['id']}")
