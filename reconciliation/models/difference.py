@@ -69,7 +69,7 @@ class Break(FSMModelMixin, models.Model):
             states_check("break_state_is_known", S),
             models.UniqueConstraint(
                 fields=("account", "kind", "key"),
-                condition=models.Q(state__in=[state.value for state in OPEN_BREAK_STATES]),
+                condition=models.Q(state__in=sorted(state.value for state in OPEN_BREAK_STATES)),
                 name="one_open_break_per_difference",
             ),
         )
@@ -77,7 +77,7 @@ class Break(FSMModelMixin, models.Model):
             models.Index(
                 fields=("due_at", "id"),
                 name="break_queue",
-                condition=models.Q(state__in=[state.value for state in OPEN_BREAK_STATES]),
+                condition=models.Q(state__in=sorted(state.value for state in OPEN_BREAK_STATES)),
             ),
             models.Index(fields=("account", "cause"), name="breaks_of_a_cause"),
             models.Index(
