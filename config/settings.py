@@ -263,12 +263,20 @@ CONSOLE_QUEUES: list[str] = [
 
 # --- what apps hang onto the project --------------------------------------------------------------------------------------
 MORE_APPROVABLES: dict[str, str] = {
-    # "command": "reconciliation.services.module.APPROVABLE"
+    "close_day": "reconciliation.services.closing.CLOSE_DAY",
+    "book_opening": "reconciliation.services.go_live.BOOK_OPENING",
+    "reopen_day": "reconciliation.services.closing.REOPEN_DAY",
 }  # commands of reconciliation that wait for a second person, beside those of payments
 LEDGER_PROOFS: list[str] = [
     "payments.queries.proofs.suspense_findings",
     "payments.queries.proofs.completeness_findings",
 ]  # dotted callables `() -> list[Finding]`, run by verify_ledger beside its own proofs
+BREAK_CLOCKS: list[tuple[int, int, int]] = [
+    (100_000, 120, 24),
+    (10_000, 72, 72),
+    (1_000, 24, 120),
+    (0, 0, 168),
+]  # from this value in main units, or this age in hours, on: hours in which a break is to be resolved
 GATEWAY_CREDENTIALS = gateway_credentials  # slug -> its credentials; read when needed, kept nowhere
 METRICS: list[str] = [
     "payments.queries.metrics.waiting_rows",

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 from django.conf import settings
 
 from payments.errors import InvalidInput
-from payments.models import Approval
+from payments.models import Approval as Approval  # the type commands of other apps are handed
 from payments.services.actors import Actor
 from payments.services.calls import Clock
 
@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "make_schedule": "payments.services.schedules.making.MAKE_SCHEDULE",
     "edit_schedule": "payments.services.schedules.editing.EDIT_SCHEDULE",
     "charge_overdue": "payments.services.schedules.overdue.CHARGE_OVERDUE",
+    "accept_short": "payments.services.short.ACCEPT_SHORT",
     "change_ceiling": "payments.services.declining.ceiling_changes.CHANGE_CEILING",
     **settings.MORE_APPROVABLES,
 }

@@ -141,25 +141,46 @@ class DayClose(models.Model):
         return f"{self.day}"
 
 
-class OpeningPosition(models.Model):
-    """One open item brought over at go-live, against 3010. Imported by file, by two people."""
+class OpeningFile(models.Model):
+    """A file of opening positions: read, shown, agreed to by a second person, booked. Its rows are kept as they were."""
 
-    account = models.ForeignKey("StatementAccount", null=True, on_delete=models.PROTECT, related_name="+")
-    file_sha256 = models.CharField(max_length=64)
-    number = models.PositiveIntegerField()
+    public_id = public_id_field("opn")
+    name = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    text = models.TextField(help_text="The file itself: it is read again when it is booked.")
+    books_start_on = models.DateField(help_text="Positions lie before this day.")
+    rows_count = models.PositiveIntegerField()
+    totals = models.JSONField(default=dict, help_text="Currency to the sum of debits and of credits, minor units.")
+    uploaded_at = models.DateTimeField()
+    uploaded_by = models.CharField(max_length=100)
+    booked_at = models.DateTimeField(null=True)
+    agreed_by = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (models.UniqueConstraint(fields=("sha256",), name="an_opening_file_comes_once"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OpeningPosition(models.Model):
+    """One open item brought over at go-live, booked against 3010."""
+
+    file = models.ForeignKey(OpeningFile, on_delete=models.PROTECT, related_name="positions")
+    number = models.PositiveIntegerField(help_text="Row of the file.")
     code = models.CharField(max_length=8)
+    gateway = models.CharField(max_length=200, blank=True)
+    customer = models.CharField(max_length=200, blank=True)
     currency = models.CharField(max_length=10)
     amount_minor = models.BigIntegerField(help_text="Debit positive.")
     item = models.CharField(max_length=120, help_text="Match key of the open item: the old system's id.")
     occurred_on = models.DateField()
     text = models.CharField(max_length=200, blank=True)
-    entry_source_key = models.CharField(max_length=200)
-    made_at = models.DateTimeField()
-    asked_by = models.CharField(max_length=100)
-    agreed_by = models.CharField(max_length=100)
+    entry_source_key = models.CharField(max_length=200, unique=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("code", "currency", "item"), name="an_opening_item_comes_once"),)
+        ordering = ("file", "number")
 
     def __str__(self) -> str:
         return f"{self.code} {self.item}"

@@ -116,7 +116,11 @@ class Match(models.Model):
 
 
 class Booking(models.Model):
-    """An entry made from lines: fees, reserves, adjustments, exchange and rounding. `line` is empty where it sums up many."""
+    """An entry made from lines: fees, reserves, adjustments, exchange and rounding. `line` is empty where it sums up many.
+
+    Those of one (account, kind, day, currencies) add up to what the day's lines say now: each holds the difference to the
+    ones before it.
+    """
 
     account = models.ForeignKey(StatementAccount, on_delete=models.PROTECT, related_name="+")
     run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="bookings")
@@ -128,10 +132,21 @@ class Booking(models.Model):
     currency = models.CharField(max_length=10)
     amount_minor = models.BigIntegerField(help_text="What it changes the gateway's receivable by; debit positive.")
     expected_minor = models.BigIntegerField(default=0, help_text="Fees: what the contract says.")
-    lines_count = models.PositiveIntegerField(default=1)
+    tax_minor = models.BigIntegerField(default=0, help_text="Fees: the tax within; positive takes away.")
+    against_currency = models.CharField(max_length=10, blank=True, help_text="Exchange: what the payers paid in.")
+    against_minor = models.BigIntegerField(default=0, help_text="Exchange: what left the receivable in that currency.")
+    day = models.DateField(null=True, help_text="Of the lines, where it sums up many.")
+    lines_count = models.IntegerField(default=1, help_text="Less than zero where a match was undone.")
     entry_source_key = models.CharField(max_length=200, unique=True)
     booked_at = models.DateTimeField()
     undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (
+            models.Index(
+                fields=("account", "day", "kind"), name="bookings_of_a_day", condition=models.Q(day__isnull=False)
+            ),
+        )
 
     def __str__(self) -> str:
         return self.entry_source_key
