@@ -12,7 +12,7 @@ from payments.models.movement import Movement
 from payments.models.operation import LookUp, Operation
 from payments.models.payment import Payment
 from payments.models.payment_method import Credential, MethodBlock, Payer, PaymentMethod
-from payments.models.payout import Payout
+from payments.models.payout import Payout, PayoutWord
 from payments.models.refund import Refund
 from payments.models.retry import Retry
 from payments.models.review import Review
@@ -49,6 +49,7 @@ __all__ = [
     "Payment",
     "PaymentMethod",
     "Payout",
+    "PayoutWord",
     "Refund",
     "Retry",
     "Review",

@@ -122,6 +122,14 @@ class Payment(FSMModelMixin, models.Model):
     def mark_settled(self) -> None:
         """Every capture stands in a closed batch."""
 
+    @move(source=(S.SETTLED,), target=S.RECONCILED)
+    def mark_reconciled(self) -> None:
+        """Every movement known today has met a line of a statement. By reconciliation only."""
+
+    @move(source=(S.RECONCILED,), target=S.SETTLED)
+    def mark_unreconciled(self) -> None:
+        """A movement came, a match was undone or a report restated. By reconciliation only."""
+
     @move(source=(*_UNSTARTED, S.PENDING, S.AUTHORISED), target=S.FAILED)
     def mark_failed(self) -> None:
         """Every attempt finally failed, or there was no route."""

@@ -71,3 +71,22 @@ class Payout(FSMModelMixin, models.Model):
     @move(source=(S.FAILED,), target=S.RETURNED)
     def mark_returned(self) -> None:
         """The gateway's balance has it again."""
+
+
+class PayoutWord(models.Model):
+    """One word about a payout that counted: who said it, when it was so, and the entry that it made. Appended."""
+
+    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="words")
+    said_by = models.CharField(max_length=40, help_text="gateway, statement or bank.")
+    because = models.CharField(max_length=300)
+    before = models.CharField(max_length=20, blank=True, help_text="Empty: the first word.")
+    after = models.CharField(max_length=20)
+    occurred_at = models.DateTimeField()
+    at = models.DateTimeField(help_text="When we knew.")
+    entry_source_key = models.CharField(max_length=160, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.because

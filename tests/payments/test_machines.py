@@ -8,10 +8,18 @@ import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django_fsm import TransitionNotAllowed, can_proceed
 
-from payments.models import Attempt, Dispute, Movement, Operation, Payment, Refund, Review, Transition
+from payments.models import Attempt, Dispute, Movement, Operation, Payment, Payout, Refund, Review, Transition
 from payments.services.actors import SYSTEM
 from payments.services.commands import cancel_payment
-from payments.states import AttemptState, DisputeState, OperationState, PaymentState, RefundState, ReviewState
+from payments.states import (
+    AttemptState,
+    DisputeState,
+    OperationState,
+    PaymentState,
+    PayoutState,
+    RefundState,
+    ReviewState,
+)
 from tests.payments.factories import Clock, new_payment, nmi_account
 
 # move -> the states it is allowed from
@@ -22,6 +30,8 @@ MOVES: dict[type[models.Model], dict[str, str]] = {
         "mark_authorised": "pending validated failed",
         "mark_captured": "pending validated authorised partially_paid failed expired cancelled",
         "mark_settled": "captured",
+        "mark_reconciled": "settled",
+        "mark_unreconciled": "reconciled",
         "mark_failed": "initiated validated pending authorised",
         "mark_cancelled": "initiated validated pending authorised",
         "mark_expired": "validated pending authorised",
@@ -62,6 +72,13 @@ MOVES: dict[type[models.Model], dict[str, str]] = {
         "mark_closed": "inquiry chargeback under_review pre_arbitration won lost",
     },
     Review: {"mark_decided": "open", "mark_settled": "open"},
+    Payout: {
+        "mark_in_transit": "expected",
+        "mark_paid": "expected in_transit",
+        "mark_in_bank": "expected in_transit paid",
+        "mark_failed": "expected in_transit paid in_bank",
+        "mark_returned": "failed",
+    },
 }
 STATES: dict[type[models.Model], type[StrEnum]] = {
     Payment: PaymentState,
@@ -70,6 +87,7 @@ STATES: dict[type[models.Model], type[StrEnum]] = {
     Refund: RefundState,
     Dispute: DisputeState,
     Review: ReviewState,
+    Payout: PayoutState,
 }
 ALL = [(model, state, move) for model, moves in MOVES.items() for state in STATES[model] for move in moves]
 
