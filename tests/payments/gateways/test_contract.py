@@ -27,9 +27,9 @@ from tests.payments.gateways.payloads import (
     Case,
     cases,
     command,
+    payout_told,
     question,
     spoken,
-    payout_told,
     told,
     written,
 )
