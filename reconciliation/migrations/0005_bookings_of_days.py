@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('reconciliation', '0002_ended_breaks'),
+        ('reconciliation', '0004_opening_positions'),
     ]
 
     operations = [
