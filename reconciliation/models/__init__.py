@@ -7,6 +7,7 @@ from reconciliation.models.report import (
     HandOver,
     OpeningFile,
     OpeningPosition,
+    ReportDownload,
     ReportJob,
     ReportSchedule,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "OpeningFile",
     "OpeningPosition",
     "RejectedRow",
+    "ReportDownload",
     "ReportJob",
     "ReportSchedule",
     "Resolution",

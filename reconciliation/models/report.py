@@ -38,10 +38,20 @@ class ReportJob(FSMModelMixin, models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     manifest = models.JSONField(default=dict, help_text="Columns, rows, control totals, digest, parameters, made when.")
     failed_because = models.CharField(max_length=400, blank=True)
+    request_id = models.CharField(max_length=64, null=True, help_text="Asking twice with it makes one report.")
+    for_day = models.DateField(null=True, help_text="Of its schedule: made once a day.")
+    tries = models.PositiveSmallIntegerField(default=0, help_text="Workers that began it.")
+    mailed_at = models.DateTimeField(null=True, help_text="When its e-mail left.")
+    mail_tries = models.PositiveSmallIntegerField(default=0)
+    mail_failed_because = models.CharField(max_length=400, blank=True)
 
     class Meta:
         ordering = ("-id",)
-        constraints = (states_check("report_state_is_known", S),)
+        constraints = (
+            states_check("report_state_is_known", S),
+            models.UniqueConstraint(fields=("request_id",), name="a_report_is_asked_for_once"),
+            models.UniqueConstraint(fields=("schedule", "for_day"), name="a_scheduled_report_is_made_once_a_day"),
+        )
         indexes = (
             models.Index(fields=("next_check_at",), name="report_due", condition=models.Q(next_check_at__isnull=False)),
         )
@@ -66,6 +76,17 @@ class ReportJob(FSMModelMixin, models.Model):
         """The file was removed; it can be made again."""
 
 
+class ReportDownload(models.Model):
+    """Somebody took a file away: who and when. Appended."""
+
+    job = models.ForeignKey(ReportJob, on_delete=models.PROTECT, related_name="downloads")
+    by = models.CharField(max_length=100)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.job} by {self.by}"
+
+
 class ReportSchedule(models.Model):
     """A report that is made and sent by e-mail, by itself."""
 
@@ -84,21 +105,35 @@ class ReportSchedule(models.Model):
     last_for = models.DateField(null=True, help_text="The last day it was made for.")
     next_check_at = models.DateTimeField(null=True)
     made_by = models.CharField(max_length=100)
+    request_id = models.CharField(max_length=64, null=True, help_text="Pressing twice makes one schedule.")
     version = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("request_id",), name="a_schedule_is_made_once"),)
+        indexes = (
+            models.Index(
+                fields=("next_check_at",),
+                name="report_schedule_due",
+                condition=models.Q(enabled=True, next_check_at__isnull=False),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.report} every {self.every}"
 
 
 class HandOver(models.Model):
-    """One hand-over of sales to the ERP. An entry is in one of them at most."""
+    """One hand-over of sales to the ERP, one a day. An entry is in one of them at most."""
 
     public_id = public_id_field("hov")
     day = models.DateField(help_text="Entries booked up to and on this day.")
     made_at = models.DateTimeField()
     made_by = models.CharField(max_length=100, blank=True)
     entries_count = models.PositiveIntegerField(default=0)
-    totals = models.JSONField(default=dict)
+    totals = models.JSONField(default=dict, help_text="Currency to debits and credits, minor units.")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("day",), name="a_day_is_handed_over_once"),)
 
     def __str__(self) -> str:
         return self.public_id
