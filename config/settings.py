@@ -214,6 +214,19 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 OTP_TOTP_ISSUER = "Counterfoil"
 
+# --- e-mail: alarms and scheduled reports; without a host they are written to files, which loses none --------------------
+EMAIL_HOST = env("EMAIL_HOST")
+EMAIL_PORT = env_int("EMAIL_PORT", default=25)
+EMAIL_HOST_USER = env("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = env_bool("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = env_int("EMAIL_TIMEOUT", default=10)  # seconds; a mail server that hangs must not hold a worker
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = DATA_DIR / "mail"
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "counterfoil@localhost")
+ALERT_TO = env_list("ALERT_TO")  # told of every account's alarms, beside whom its terms name
+
 # --- language, time, files ----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
 USE_TZ = True
