@@ -103,7 +103,10 @@ class Match(models.Model):
                 name="a_movement_matches_once",
             ),
             models.UniqueConstraint(
-                fields=("line", "movement_id"), condition=models.Q(undone_at__isnull=True), name="a_pair_matches_once"
+                fields=("line", "movement_id"),
+                condition=models.Q(undone_at__isnull=True)
+                & (models.Q(many_lines=True) | models.Q(many_movements=True)),
+                name="a_pair_matches_once",
             ),
             models.CheckConstraint(
                 condition=models.Q(movement_id__isnull=False) ^ models.Q(payout_id__isnull=False),
@@ -164,6 +167,9 @@ class Alert(models.Model):
     detail = models.CharField(max_length=300)
     raised_at = models.DateTimeField()
     told_at = models.DateTimeField(null=True)
+    told_to = models.JSONField(default=list, help_text="Who was told when it was told last.")
+    failed_because = models.CharField(max_length=200, blank=True, help_text="Why the last e-mail did not leave.")
+    next_check_at = models.DateTimeField(null=True, help_text="When it is to be told, or tried again.")
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
