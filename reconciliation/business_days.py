@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 _SATURDAY = 5
 
@@ -19,3 +19,9 @@ def add_business_days(day: date, count: int, holidays: Collection[date] = ()) ->
         day += timedelta(days=1)
         count -= is_business_day(day, holidays)
     return day
+
+
+def day_bounds(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
+    """The first moment of a day in a zone and the first of the next, in UTC: 23 or 25 hours apart where clocks change."""
+    first, after = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
+    return first.astimezone(UTC), after.astimezone(UTC)
