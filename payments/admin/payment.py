@@ -25,7 +25,7 @@ from console import display
 from console.admin import Command, LockedAdmin
 from console.rights import holds_right, rights_of
 from console.values import Chip
-from payments.admin import payment_commands, payment_create, payment_detail, payment_retry
+from payments.admin import payment_commands, payment_create, payment_detail, payment_retry, payment_short
 from payments.admin.payment_chips import flags, masked_payer, payment_chip, waits_words
 from payments.admin.payment_filters import AgeFilter, AttentionFilter, GatewayFilter, WaitsFilter
 from payments.card_numbers import has_card_number
@@ -72,6 +72,7 @@ class PaymentAdmin(LockedAdmin):
             Command("refund", "payments.refund_payment", page=payment_commands.REFUND),
             Command("retry", "payments.retry_payment", page=payment_retry.RETRY),
             Command("cancel_retry", "payments.retry_payment", page=payment_retry.CANCEL_RETRY),
+            Command("accept_short", "payments.accept_short", page=payment_short.ACCEPT_SHORT),
             Command("ask", "payments.ask_gateway", run=payment_commands.ask),
         )
 

@@ -68,6 +68,8 @@ def _facts(payment: Payment) -> list[KeyValue]:
     ]
     if not rows.held.is_zero:
         lines.append(KeyValue("Held at the gateway", shown(rows.held)))
+    if not rows.missing.is_zero:
+        lines.append(KeyValue("Missing", shown(rows.missing)))
     if not rows.captured.is_zero:
         lines.append(KeyValue("Captured", shown(rows.captured)))
         lines.append(KeyValue("Can be refunded", shown(rows.refundable)))
@@ -145,7 +147,7 @@ def _execute_cancel(call: CommandCall) -> Outcome:
 
 
 def _refundable(payment: Payment) -> dict[str, Any]:
-    left = _rows(payment).refundable
+    left = _rows(payment).refundable_at_once
     return {"amount": left.to_decimal_string() if left.is_positive else "", "currency": payment.currency}
 
 

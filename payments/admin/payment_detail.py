@@ -41,7 +41,7 @@ from payments.queries.timeline import Line, Run
 from payments.services.declining import words_for_payer
 from payments.services.intake import REQUEST_ID
 from payments.services.payer_page import pay_address
-from payments.states import MovementKind, PaymentState, RetryState, ReviewState
+from payments.states import AWAITING_STATES, MovementKind, PaymentState, RetryState, ReviewState
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,8 @@ def _cells(money: MoneyStrip) -> list[Cell]:
         Cell("Captured", shown(money.captured), "", _tone(money.captured, "good")),
         Cell("Refunded", shown(money.refunded), _on_its_way(money.on_its_way_back), _tone(money.refunded, "info")),
     ]
+    if not money.missing.is_zero:
+        cells.append(Cell("Missing", shown(money.missing), "of what is due", "warn"))
     cells += [Cell("Under review", shown(held), "booked, not counted", "bad") for held in money.under_review]
     if not money.under_review:
         cells.append(Cell("Under review", Amount(0, money.asked.currency), tone="zero"))
@@ -138,7 +140,7 @@ def _step(page: PaymentPage, step: Any) -> Step:
     return Step(step.label, url, blocked_by=step.blocked_by, post=step.name == "ask", hint=step.means)
 
 
-_PAYER_MAY_ACT = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING})
+_PAYER_MAY_ACT = AWAITING_STATES | {PaymentState.INITIATED, PaymentState.VALIDATED}
 
 
 def _head_facts(payment: Payment) -> list[KeyValue]:
@@ -150,7 +152,7 @@ def _head_facts(payment: Payment) -> list[KeyValue]:
             Link(str(method), address("payments_paymentmethod_change", method.public_id)),
             payment_hint(payment),
         ),
-        KeyValue("Capture", payment.capture_mode),
+        KeyValue("Capture", payment.capture_mode, "takes parts" if payment.accept_partial else ""),
         KeyValue("Created", payment.created_at, _made_by(payment)),
         KeyValue("Last fact", payment.updated_at),
         KeyValue("Pays until", payment.expires_at),

@@ -10,12 +10,14 @@ from payments.errors import NotAllowedNow
 from payments.services import retries
 from payments.services.actors import Actor
 from payments.services.commands import Preview as Told
+from payments.states import PaymentState
 
 
 def _preview_retry(call: CommandCall) -> Preview:
     refused, lines = retries.preview_retry(call.subject.public_id, call.now)
     told = Told("Try again", lines, refused)
-    return told_beforehand(call, told, f"{call.subject.money} is asked for once more, by a new attempt.")
+    what = "The rest" if call.subject.state == PaymentState.PARTIALLY_PAID else str(call.subject.money)
+    return told_beforehand(call, told, f"{what} is asked for once more, by a new attempt.")
 
 
 def _execute_retry(call: CommandCall) -> Outcome:
@@ -33,9 +35,15 @@ def _preview_cancel(call: CommandCall) -> Preview:
     facts = [
         KeyValue("Retry", f"number {retry.number}", retry.because),
         KeyValue("Due", retry.due_at),
-        KeyValue("What happens", "It is not made. The payment has then failed; it can be tried again by hand."),
+        KeyValue("What happens", f"It is not made. {_left(call)}"),
     ]
     return Preview("The planned retry is cancelled.", facts, version=retry.public_id)
+
+
+def _left(call: CommandCall) -> str:
+    if call.subject.state == PaymentState.PARTIALLY_PAID:
+        return "The rest is left open; it can be collected by hand."
+    return "The payment has then failed; it can be tried again by hand."
 
 
 def _execute_cancel(call: CommandCall) -> Outcome:

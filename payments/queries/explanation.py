@@ -12,6 +12,7 @@ from payments.queries.explanation_tries import closing_words, earlier_tries, ret
 from payments.queries.explanation_waiting import CALL_WORDS, Waiting, waitings
 from payments.queries.page_rows import PaymentRows
 from payments.states import (
+    AWAITING_STATES,
     PAID_STATES,
     DisputeState,
     FailureClass,
@@ -66,10 +67,10 @@ def gateway_name(rows: PaymentRows) -> str:
 
 def _now(rows: PaymentRows, now: datetime) -> list[str]:
     sentences = [_STATE_SENTENCES[PaymentState(rows.payment.state)](rows, now)]
-    if rows.payment.state != PaymentState.PENDING and rows.at_payers_bank is not None:
+    if rows.payment.state not in AWAITING_STATES and rows.at_payers_bank is not None:
         sentences.append(closing_words(rows.at_payers_bank))
     if rows.payment.cancel_requested_at is not None and rows.payment.state in {
-        PaymentState.PENDING,
+        *AWAITING_STATES,
         PaymentState.AUTHORISED,
     }:
         sentences.append("Cancelling has been asked; it happens as soon as the gateway has provably let go.")
@@ -119,6 +120,14 @@ def _pending(rows: PaymentRows, now: datetime) -> str:
             return f"It is not known whether {gateway} took {operation.money}. Nobody charges again until it is."
 
 
+def _partly(rows: PaymentRows, now: datetime) -> str:
+    """What is here and what is not; and how the rest is being collected, if it is."""
+    sentence = f"{rows.standing_part} of {rows.payment.money} has come in; {rows.missing} is missing."
+    if rows.open_operation is None and rows.waiting_retry is None and rows.at_payers_bank is None:
+        return f"{sentence} Nothing collects it by itself." if not rows.open_reviews else sentence
+    return f"{sentence} {_pending(rows, now)}"
+
+
 def _closing(operation: Operation, gateway: str) -> str:
     if operation.state == OperationState.UNKNOWN:
         return f"It is not known whether {gateway} has closed it: the payer may still finish it. Nobody charges until it is."
@@ -138,7 +147,17 @@ def _authorised(rows: PaymentRows, now: datetime) -> str:
     return f"{sentence} A {word} of {operation.money} is {operation.state}."
 
 
+def _part_back(rows: PaymentRows) -> str:
+    """Ended with a part paid: how much came in, and how much of it has gone back."""
+    if rows.captured.is_zero:
+        return ""
+    return f" with {rows.captured} of {rows.payment.money} paid: {rows.refunded} of that has gone back to the payer."
+
+
 def _expired(rows: PaymentRows) -> str:
+    part = _part_back(rows)
+    if part:
+        return f"Not paid: its window closed{part}"
     lapsed = rows.payment.hold_until is not None
     return "Not paid: " + ("the hold lapsed at the gateway." if lapsed else "its window closed with nothing open.")
 
@@ -147,7 +166,7 @@ _STATE_SENTENCES: dict[PaymentState, Callable[[PaymentRows, datetime], str]] = {
     PaymentState.INITIATED: lambda r, _: "Stored. Nothing has been checked or sent yet.",
     PaymentState.VALIDATED: lambda r, _: "Checked and in order. No gateway has been asked yet.",
     PaymentState.PENDING: lambda r, now: _pending(r, now),
-    PaymentState.PARTIALLY_PAID: lambda r, _: f"{r.captured} of {r.payment.money} has come in; the rest is missing.",
+    PaymentState.PARTIALLY_PAID: lambda r, now: _partly(r, now),
     PaymentState.AUTHORISED: lambda r, now: _authorised(r, now),
     PaymentState.CAPTURED: lambda r, _: f"Paid{_late(r)}: {gateway_name(r)} took {r.captured}.{_back(r)}",
     PaymentState.SETTLED: lambda r, _: (
@@ -157,7 +176,7 @@ _STATE_SENTENCES: dict[PaymentState, Callable[[PaymentRows, datetime], str]] = {
     PaymentState.FAILED: lambda r, _: unpaid_words(r),
     PaymentState.EXPIRED: lambda r, _: _expired(r),
     PaymentState.CANCELLED: lambda r, _: (
-        "Cancelled" + ("." if r.under_review else ": nothing was taken, and that is proven.")
+        "Cancelled" + (_part_back(r) or ("." if r.under_review else ": nothing was taken, and that is proven."))
     ),
     PaymentState.REFUNDED: lambda r, _: f"Refunded: all of the {r.captured} that was captured has gone back.",
     PaymentState.CHARGED_BACK: lambda r, _: "Lost: the payer's bank took the money back after a dispute.",

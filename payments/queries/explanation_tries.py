@@ -21,11 +21,14 @@ def words_between(rows: PaymentRows, now: datetime) -> str:
     if attempt is not None and is_closing(rows, attempt, now):
         return closing_words(attempt)
     if attempt is not None:
-        return f"The payer has to confirm {rows.payment.money} at their bank; {_name(attempt)} takes it once they have."
+        asked = rows.payment.money if rows.missing.is_zero else rows.missing
+        return f"The payer has to confirm {asked} at their bank; {_name(attempt)} takes it once they have."
     if rows.open_reviews:
         return "Nothing is open at a gateway. A person has to decide how it goes on."
     if retry is not None:
         due = f"{retry.due_at:%d %b %H:%M} UTC ({distance_in_words(retry.due_at, now)})"
+        if not rows.missing.is_zero:
+            return f"The rest is asked for on {due}."
         return f"Nothing was taken: {tried_words(rows)}. It is tried again on {due}."
     if rows.payment.waits_for == Waits.SWITCH:
         return "Nothing is open at a gateway, and nothing new may be begun now."

@@ -72,6 +72,8 @@ def _own(rows: PaymentRows, now: datetime) -> Waiting | None:
         return _merchant(rows, now)
     if payment.waits_for == Waits.OPERATOR:
         return None
+    if payment.state == PaymentState.PARTIALLY_PAID and payment.waits_for == Waits.MERCHANT:
+        return _rest(rows, now)
     if payment.waits_for in _OWN_WAITS:
         return _OWN_WAITS[Waits(payment.waits_for)](rows, now)
     then = f"{_next_step(rows, now)} If no worker does it by then, the sweep does."
@@ -149,6 +151,16 @@ def _merchant(rows: PaymentRows, now: datetime) -> Waiting:
         then = f"{_sentence(warning, now)} a review opens for an operator. When the hold ends, {then}"
     since = next((m.occurred_at for m in reversed(rows.movements) if m.released_at is None), None)
     return _due("the merchant to capture or cancel", since, until, then, now, until_word="until")
+
+
+def _rest(rows: PaymentRows, now: datetime) -> Waiting:
+    """Nothing collects the rest by itself: a person does, takes the part as all, or lets the window close."""
+    payment = rows.payment
+    then = f"The payment expires: the {rows.standing_part} that came in are owed back, and a case opens."
+    return _due(
+        "somebody to collect the rest, accept it short or cancel", payment.updated_at, payment.expires_at, then, now,
+        until_word="until",
+    )  # fmt: skip
 
 
 def _sentence(at: datetime, now: datetime) -> str:
@@ -230,8 +242,8 @@ def _still_working(look_ups: list[LookUp], operation: Operation) -> bool:
 
 
 def _refund(rows: PaymentRows, refund: Refund, now: datetime) -> Waiting | None:
-    if refund.state in DEAD_REFUND_STATES | {RefundState.SUCCEEDED, RefundState.RETURNED}:
-        return None
+    if refund.state in DEAD_REFUND_STATES | {RefundState.REQUESTED, RefundState.SUCCEEDED, RefundState.RETURNED}:
+        return None  # one that is only prepared waits for its review, which is listed itself
     operation = rows.open_operation
     if operation is not None and operation.refund_id == refund.pk:
         return _operation(rows, operation, now)

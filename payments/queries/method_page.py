@@ -9,13 +9,13 @@ from django.urls import reverse
 
 from console.values import Amount, Chip, KeyValue, Link, Shown, Tone
 from payments.models import Credential, MethodBlock, Payment, PaymentMethod
-from payments.states import PaymentState
+from payments.states import AWAITING_STATES, PaymentState
 
 CREDENTIAL_COLUMNS = ("Gateway account", "Credential", "First sent", "Became stored", "Network's reference")
 BLOCK_COLUMNS = ("Blocked", "By", "Because", "Lifted", "Asked and agreed by", "Because")
 PAYMENT_COLUMNS = ("Payment", "Reference", "Amount", "State", "Made")
 _MOST_PAYMENTS = 20
-_MAY_TRY = frozenset({PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING, PaymentState.FAILED})
+_MAY_TRY = AWAITING_STATES | {PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.FAILED}
 _STORED = Chip("stored", Tone.GOOD, "key", "It can be charged again.")
 _UNUSED = Chip("single-use, not used yet", Tone.INFO, "confirmation_number", "Good for one call.")
 _SPENT = Chip("single-use, spent", Tone.QUIET, "do_not_disturb_on", "It was sent once; the gateway takes it no more.")

@@ -50,6 +50,7 @@ class MoneyStrip:
     withheld: Money
     on_its_way_back: Money
     under_review: tuple[Money, ...]
+    missing: Money  # of a partially paid payment; else zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def build_page(
             withheld=rows.withheld,
             on_its_way_back=rows.on_its_way_back,
             under_review=tuple(rows.under_review),
+            missing=rows.missing,
         ),
         explanation=explain(rows, now),
         steps=steps_of(rows, rights, not_again),

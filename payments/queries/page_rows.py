@@ -43,7 +43,9 @@ from payments.states import (
     DEAD_REFUND_STATES,
     OPEN_OPERATION_STATES,
     AttemptState,
+    DisputeState,
     MovementKind,
+    PaymentState,
     RefundState,
     RetryState,
     ReviewState,
@@ -154,6 +156,36 @@ class PaymentRows:
         back was never captured."""
         alive = sum(r.amount_minor for r in self.refunds if r.state not in DEAD_REFUND_STATES and r.review_id is None)
         return self.captured + self._kept - Money(alive, self.payment.currency) - self.withheld
+
+    @property
+    def standing_part(self) -> Money:
+        """What stands of what has come in: less what went back and what lost disputes took."""
+        lost = [self.standing(d) for d in self.disputes if d.state == DisputeState.LOST]
+        own = (money for money in lost if money is not None and money.currency == self.payment.currency)
+        return self.captured - self.refunded - sum(own, Money(0, self.payment.currency))
+
+    @property
+    def missing(self) -> Money:
+        """What is still to come of a partially paid payment; nothing of any other."""
+        partly = self.payment.state == PaymentState.PARTIALLY_PAID
+        return self.payment.money - self.standing_part if partly else Money(0, self.payment.currency)
+
+    @property
+    def refundable_at_once(self) -> Money:
+        """What one refund can give back: of one transaction, where several each brought a part."""
+        took = {m.attempt_id for m in self.movements if m.kind == MovementKind.CAPTURE and m.counts}
+        if len(took) < 2:
+            return self.refundable
+        most = max((self._left_at(attempt) for attempt in took), key=lambda money: money.amount_minor)
+        return min(self.refundable, most, key=lambda money: money.amount_minor)
+
+    def _left_at(self, attempt_id: int | None) -> Money:
+        alive = [r for r in self.refunds if r.state not in DEAD_REFUND_STATES and r.review_id is None]
+        given = sum(r.amount_minor for r in alive if r.attempt_id == attempt_id)
+        taken = [
+            m for m in self.movements if m.kind == MovementKind.CAPTURE and m.counts and m.attempt_id == attempt_id
+        ]
+        return self._sum(taken) - Money(given, self.payment.currency)
 
     @property
     def withheld(self) -> Money:

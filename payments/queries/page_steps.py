@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from payments.queries.disputes import refund_barred_by
 from payments.queries.page_rows import PaymentRows
-from payments.states import PAID_STATES, PaymentState
+from payments.states import AWAITING_STATES, PAID_STATES, PaymentState
 
 S = PaymentState
-_CANCELLABLE = frozenset({S.INITIATED, S.VALIDATED, S.PENDING, S.AUTHORISED})
+_CANCELLABLE = AWAITING_STATES | {S.INITIATED, S.VALIDATED, S.AUTHORISED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,25 @@ def steps_of(rows: PaymentRows, rights: Collection[str], not_again: str = "") ->
         PageStep(name, label, right, means, _blocked(refusal(rows), right, rights, rows))
         for name, label, right, means, refusal in _STEPS
     ]
-    return (*told, *_tries(rows, rights, not_again))
+    short = "accept_short"
+    means = "What has come in counts as all of it; the missing rest is given up."
+    partly = [PageStep(short, "Accept short…", short, means, _blocked(short_refusal(rows), short, rights, rows))]
+    return (*told, *(partly if rows.payment.state == S.PARTIALLY_PAID else []), *_tries(rows, rights, not_again))
 
 
 def _tries(rows: PaymentRows, rights: Collection[str], not_again: str) -> list[PageStep]:
     """Another try, and taking a planned one back; only where a payment is, or may come to be, between two tries."""
-    if rows.payment.state not in {S.PENDING, S.FAILED}:
+    if rows.payment.state not in {S.FAILED, *AWAITING_STATES}:
         return []
     right, planned = "retry_payment", rows.waiting_retry is not None
-    label = "Try now…" if planned else "Try again…"
-    means = "A gateway is asked for the money once more, by a new attempt."
+    partly = rows.payment.state == S.PARTIALLY_PAID
+    label = "Try now…" if planned else "Collect the rest…" if partly else "Try again…"
+    means = f"A gateway is asked for {rows.missing if partly else 'the money once more'}, by a new attempt."
     steps = [PageStep("retry", label, right, means, _blocked(not_again, right, rights, rows))]
     if planned:
-        means = "It is not tried again by itself: the payment has then failed."
+        means = "It is not tried again by itself: " + (
+            "the rest is left open." if partly else "the payment has then failed."
+        )
         steps.append(PageStep("cancel_retry", "Cancel the retry…", right, means, _blocked("", right, rights, rows)))
     return steps
 
@@ -102,6 +108,17 @@ def refund_refusal(rows: PaymentRows) -> str:
     if not rows.refundable.is_positive:
         return "Everything captured has been refunded, is on its way back, or was charged back."
     return ""
+
+
+def short_refusal(rows: PaymentRows) -> str:
+    """Why less can not be accepted as all of it."""
+    if rows.payment.cancel_requested_at is not None:
+        return "Cancelling has been asked: what had come in goes back."
+    if rows.open_reviews:
+        return "A case is open about it: decide that first."
+    if rows.open_operation is not None or rows.at_payers_bank is not None:
+        return "The rest is being collected: its end is awaited first."
+    return "A dispute over what came in is open: it decides first." if rows.payment.money_in_doubt else ""
 
 
 def ask_refusal(rows: PaymentRows) -> str:

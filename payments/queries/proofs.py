@@ -9,9 +9,9 @@ from django.db.models import Sum
 
 from ledger import queries as ledger
 from ledger.queries import Finding
-from payments.accounting import DISPUTED_FUNDS, OVERPAYMENTS, SUSPENSE
+from payments.accounting import DISPUTED_FUNDS, OVERPAYMENTS, PARTIAL_PAYMENTS, SUSPENSE
 from payments.models import Dispute, Movement, Payment, Review
-from payments.states import FINAL_STATES, OPEN_DISPUTE_STATES, DisputeState, MovementKind, ReviewState
+from payments.states import FINAL_STATES, OPEN_DISPUTE_STATES, DisputeState, MovementKind, PaymentState, ReviewState
 
 _CHUNK = 5_000
 _CLAIM_SIGN = {MovementKind.CHARGEBACK.value: 1, MovementKind.CHARGEBACK_RETURN.value: -1}
@@ -37,7 +37,7 @@ def suspense_findings() -> list[Finding]:
 
 def completeness_findings() -> list[Finding]:
     """Every movement has its entry, every entry of a movement has its movement, every waiting row has its clock, no payment
-    gave back more than it took, and nobody is owed less than nothing."""
+    gave back more than it took, nobody is owed less than nothing, and what is held of partial payments is theirs."""
     return [
         *_movements_without_entry(),
         *_entries_without_movement(),
@@ -45,6 +45,7 @@ def completeness_findings() -> list[Finding]:
         *_negative_payments(),
         *_negative_overpayments(),
         *_claims_of_disputes(),
+        *_parts_held(),
     ]
 
 
@@ -126,3 +127,28 @@ def _claims_of_disputes() -> Iterator[Finding]:
         if booked[key] != taken[key]:
             detail = f"the claim stands at {booked[key]} minor units, open disputes have taken {taken[key]}"
             yield Finding("claim_without_dispute", " ".join(key), detail)
+
+
+def _parts_held() -> Iterator[Finding]:
+    """Partial payments held (2025), per currency, are what stands of payments that are partially paid: what came in less what
+    went back and what lost disputes took."""
+    booked: Counter[str] = Counter()
+    for row in ledger.balances(codes=[PARTIAL_PAYMENTS]):
+        booked[row.ref.currency] += -row.amount_minor
+    stands: Counter[str] = Counter()
+    for payment in Payment.objects.filter(state=PaymentState.PARTIALLY_PAID).iterator(chunk_size=_CHUNK):
+        own = payment.movements.filter(counts=True, currency=payment.currency)
+        for kind, amount, captured_back, lost in own.values_list(
+            "kind", "amount_minor", "of_captured_money", "dispute__state"
+        ):
+            stands[payment.currency] += _part_sign(kind, lost, back=captured_back) * amount
+    for currency in sorted(set(booked) | set(stands)):
+        if booked[currency] != stands[currency]:
+            detail = f"{booked[currency]} minor units are held, partially paid payments explain {stands[currency]}"
+            yield Finding("part_without_payment", currency, detail)
+
+
+def _part_sign(kind: str, dispute: str | None, *, back: bool) -> int:
+    if kind in _CLAIM_SIGN:
+        return -_CLAIM_SIGN[kind] if dispute == DisputeState.LOST else 0
+    return {"capture": 1, "refund": -1, "refund_return": 1, "void": -1 if back else 0}.get(kind, 0)

@@ -81,6 +81,10 @@ QUESTIONS: dict[ReviewKind, tuple[str, str]] = {
         "Payment stopped",
         "The gateway refused for a reason that no payer can mend. What has to be put right?",
     ),
+    K.PART_TO_RETURN: (
+        "Part to give back",
+        "The payment has ended with a part of it paid. That part is owed back and its refund is prepared: shall it go out?",
+    ),
     K.CLOSE_FAILED: (
         "Could still be paid",
         "What the payer could still finish at the gateway could not be taken away. Is it closed there?",

@@ -14,14 +14,14 @@ from payments.jobs import ADVANCE_PAYMENT, enqueue
 from payments.models import Payment
 from payments.services.actors import Actor
 from payments.services.calls import adapter_for
-from payments.services.case import Case, held_hold, lock_payment
+from payments.services.case import Case, held_hold, lock_payment, nothing_open, part_money
 from payments.services.clocks import set_payment_clock
 from payments.services.disputes import why_no_refund
 from payments.services.operations import plan_operation
 from payments.services.recording import Cause, apply_fact
-from payments.services.refunds import lock_by_public_id, refundable_money
+from payments.services.refunds import lock_by_public_id, refundable_at_once, refundable_money
 from payments.services.snapshots import snapshot_of
-from payments.states import OPEN_OPERATION_STATES, PAID_STATES, OperationKind, PaymentState, Source
+from payments.states import AWAITING_STATES, OPEN_OPERATION_STATES, PAID_STATES, OperationKind, PaymentState, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _cancel_refusal(payment: Payment) -> str:
     state = PaymentState(payment.state)
     if state in PAID_STATES:
         return f"The payment is {state}: its money can be refunded, not cancelled."
-    if state in {PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.PENDING, PaymentState.AUTHORISED}:
+    if state in {PaymentState.INITIATED, PaymentState.VALIDATED, PaymentState.AUTHORISED, *AWAITING_STATES}:
         return ""
     return f"The payment is {state}: there is nothing to cancel."
 
@@ -162,6 +162,8 @@ def preview_cancel(payment_id: str) -> Preview:
     refusal = _cancel_refusal(payment)
     if refusal:
         return Preview("Cancel", (), refusal)
+    if payment.state == PaymentState.PARTIALLY_PAID:
+        return Preview("Cancel", _cancel_part_lines(case))
     if payment.state == PaymentState.AUTHORISED:
         line = f"{case.account.name} is asked to void the hold; the payment is cancelled when that is proven."
     elif payment.state == PaymentState.PENDING:
@@ -171,6 +173,16 @@ def preview_cancel(payment_id: str) -> Preview:
     else:
         line = "Nothing was sent yet: the payment is cancelled at once."
     return Preview("Cancel", (line, "Money already taken is not cancelled: it would have to be refunded."))
+
+
+def _cancel_part_lines(case: Case) -> tuple[str, ...]:
+    part = part_money(case)
+    wait = () if nothing_open(case) else ("The rest is being collected: that is followed to its end first.",)
+    return (
+        *wait,
+        f"{part} that have come in are owed back: debit partial payments held, credit refunds payable.",
+        "A refund is prepared and a case opened: it goes out when a person says so.",
+    )
 
 
 def preview_refund(payment_id: str) -> Preview:
@@ -186,13 +198,16 @@ def preview_refund(payment_id: str) -> Preview:
     left = refundable_money(case)
     if not left.is_positive:
         return Preview("Refund", (), "Everything captured has been refunded, is on its way back, or was charged back.")
+    at_once = refundable_at_once(case)
+    parts = (f"It was paid in parts: one refund gives back at most {at_once}, of one transaction.",)
     return Preview(
         "Refund",
         (
             f"Up to {left} can go back.",
+            *(parts if at_once < left else ()),
             "At once: debit sales, credit refunds payable. When the gateway confirms: debit refunds payable, credit"
             " gateway receivable.",
             "Before the gateway's settlement batch the whole is voided; a part waits for the batch.",
         ),
-        most_minor=left.amount_minor,
+        most_minor=at_once.amount_minor,
     )

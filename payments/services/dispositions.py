@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from payments.models import Review
-from payments.states import OPEN_DISPUTE_STATES, PAID_STATES, PaymentState, ReviewKind
+from payments.states import OPEN_DISPUTE_STATES, PAID_STATES, PaymentState, RefundState, ReviewKind
 
 K = ReviewKind
 _MONEY_IN = frozenset(
@@ -150,6 +150,18 @@ CHOICES: tuple[Choice, ...] = (
         needs_money=False,
     ),
     Choice(
+        "give_back",
+        "Give the part back",
+        "The rest of the payment never came. What had come in goes back to the payer by the refunds that are prepared.",
+        (
+            "Each prepared refund is sent, by void or refund, whichever the gateway allows now.",
+            "When it confirms: debit refunds payable, credit receivable.",
+        ),
+        frozenset({K.PART_TO_RETURN}),
+        frozenset({K.PART_TO_RETURN}),
+        needs_money=False,
+    ),
+    Choice(
         "never_happened",
         "It never happened",
         "You have seen in the gateway's own dashboard that this call left no trace.",
@@ -269,7 +281,14 @@ def _is_of_dispute(review: Review) -> str:
     return "" if dispute is not None and dispute.state in OPEN_DISPUTE_STATES else "The dispute is over."
 
 
+def _is_prepared(review: Review) -> str:
+    payment = review.payment
+    prepared = payment is not None and payment.refunds.filter(state=RefundState.REQUESTED).exists()
+    return "" if prepared else "No refund waits to be sent any more."
+
+
 _CHECKS = {
+    "give_back": _is_prepared,
     "contest": _is_of_dispute,
     "accept_dispute": _is_of_dispute,
     "refund": _may_refund,

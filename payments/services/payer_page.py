@@ -50,7 +50,7 @@ def look_at(token: str) -> PayerView:
         heading=heading,
         words=words,
         reference=payment.reference,
-        ended=payment.state not in _UNDER_WAY or payment.waits_for == Waits.RETRY,
+        ended=payment.state not in _UNDER_WAY or payment.waits_for == Waits.RETRY or _is_left(payment),
         paid=payment.state in PAID_STATES or payment.state == PaymentState.AUTHORISED,
         confirm_url=attempt.action_url if attempt is not None and _may_confirm(payment, attempt) else "",
         back_url=payment.return_url,
@@ -92,6 +92,11 @@ def _may_confirm(payment: Payment, attempt: Attempt) -> bool:
     return attempt.state == AttemptState.OPEN and attempt.awaits_payer and not attempt.failure_class
 
 
+def _is_left(payment: Payment) -> bool:
+    """Has a part come in, and does the rest wait for a person?"""
+    return payment.state == PaymentState.PARTIALLY_PAID and payment.waits_for in {Waits.MERCHANT, Waits.OPERATOR}
+
+
 def _words(payment: Payment, attempt: Attempt | None) -> tuple[str, str]:
     state = PaymentState(payment.state)
     if state in PAID_STATES:
@@ -103,6 +108,8 @@ def _words(payment: Payment, attempt: Attempt | None) -> tuple[str, str]:
     if payment.waits_for == Waits.RETRY and payment.next_check_at is not None:
         day = f"{payment.next_check_at:%d %B}"
         return "Not paid yet", f"It did not go through. It is tried again on {day}; you need not do anything."
+    if _is_left(payment):
+        return "Partly paid", "A part of it has arrived. The merchant will tell you how the rest is paid."
     if state in _UNDER_WAY:
         return "One moment", "The payment is being processed. Please do not pay again."
     if state in {PaymentState.REFUNDED, PaymentState.CHARGED_BACK}:

@@ -85,7 +85,13 @@ def request_refund(
             raise NotEnough(
                 f"{Money(amount_minor, payment.currency)} asked, {left} can be refunded.", field="amount_minor"
             )
-        attempt = _captured_by(case)
+        at_once = refundable_at_once(case)
+        if amount_minor > at_once.amount_minor:
+            raise NotEnough(
+                f"It was paid in parts: at most {at_once} of one transaction can go back at once. Ask for each apart.",
+                field="amount_minor",
+            )
+        attempt = _captured_by(case, amount_minor)
         if attempt is None:
             raise NotAllowedNow(
                 "Another payment's transaction paid this one: it is given back in the gateway's own dashboard."
@@ -93,10 +99,35 @@ def request_refund(
         return reserve(case, attempt, Money(amount_minor, payment.currency), reason=reason, actor=actor, now=now)
 
 
-def _captured_by(case: Case) -> Attempt | None:
-    """The attempt whose transaction took the money; None where a review brought it from elsewhere."""
+def _captured_by(case: Case, amount_minor: int) -> Attempt | None:
+    """The attempt whose transaction took the money; None where a review brought it from elsewhere. Of several that each took
+    a part, the last that still has enough."""
     took = {(m.gateway_account_id, m.gateway_id) for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts}
-    return next((a for a in reversed(case.attempts) if (a.gateway_account_id, a.gateway_id) in took), None)
+    brought = [a for a in reversed(case.attempts) if (a.gateway_account_id, a.gateway_id) in took]
+    if len(brought) > 1:
+        brought = [a for a in brought if _left_at(case, a).amount_minor >= amount_minor]
+    return next(iter(brought), None)
+
+
+def _left_at(case: Case, attempt: Attempt) -> Money:
+    """What can still be given back of one attempt's transaction."""
+    assert case.payment is not None
+    took = [m for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts and m.attempt_id == attempt.pk]
+    alive = [
+        r for r in case.refunds if r.attempt_id == attempt.pk and r.state not in DEAD_REFUND_STATES and r.review is None
+    ]
+    promised = sum(refund.amount_minor for refund in alive)
+    return total(took, case.payment.currency) - Money(promised, case.payment.currency)
+
+
+def refundable_at_once(case: Case) -> Money:
+    """What one refund can give back: all that is refundable, but of one transaction where several each brought a part."""
+    left = refundable_money(case)
+    took = {m.attempt_id for m in case.movements if m.kind == MovementKind.CAPTURE and m.counts}
+    if len(took) < 2:
+        return left
+    each = [_left_at(case, attempt) for attempt in case.attempts if attempt.pk in took]
+    return min(left, max(each, key=lambda money: money.amount_minor), key=lambda money: money.amount_minor)
 
 
 def lock_by_public_id(payment_id: str, version: int | None = None) -> Case:

@@ -4,7 +4,7 @@ lock. Whether it is allowed was asked before."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import OperationalError
@@ -14,17 +14,21 @@ from ledger.services import post_entries
 from payments.accounting import Booking, held_adopted, held_applied, held_to_wallet
 from payments.errors import Conflict, InvalidInput, NotAllowedNow
 from payments.facts import Fact, FactKind
+from payments.jobs import ADVANCE_REFUND, enqueue
 from payments.models import Attempt, GatewayAccount, Movement, Payment, Review
 from payments.services.actors import Actor
 from payments.services.attempts import start_attempt
-from payments.services.case import Case, held_hold, hold_alive, lock_payment, nothing_open
+from payments.services.case import Case, held_hold, hold_alive, lock_payment, nothing_open, part_money
 from payments.services.clocks import set_payment_clock
 from payments.services.dispositions import Choice
+from payments.services.moves import drop_retries
 from payments.services.operations import plan_operation
+from payments.services.parts import let_refunds_go
 from payments.services.recording import Cause, apply_fact
 from payments.services.refunds import reserve
 from payments.services.snapshots import snapshot_of
 from payments.states import (
+    AWAITING_STATES,
     OPEN_ATTEMPT_STATES,
     OPEN_OPERATION_STATES,
     PAID_STATES,
@@ -59,6 +63,7 @@ class Decided:
 
 
 def _booking(d: Decided, subject: str) -> Booking:
+    payment = d.case.payment if d.case else None
     return Booking(
         source_key=d.source_key,
         subject=subject,
@@ -68,6 +73,8 @@ def _booking(d: Decided, subject: str) -> Booking:
         match_key=subject,
         actor=d.actor.label,
         held_on=d.review.held_on,
+        partly=payment is not None and payment.state == PaymentState.PARTIALLY_PAID,
+        earlier=part_money(d.case) if d.case and payment is not None and payment.accept_partial else None,
     )
 
 
@@ -81,17 +88,33 @@ def _held(review: Review) -> Money:
 
 
 def _apply_here(d: Decided) -> None:
-    """The money pays this payment after all: it counts, and the payment is captured."""
+    """The money pays this payment after all: it counts, and the payment is captured; or it is a part, and the rest is missing."""
+    assert d.case is not None and d.case.payment is not None
+    payment, state = d.case.payment, PaymentState(d.case.payment.state)
+    as_part = _is_part(d)
+    post_entries([held_applied(_held(d.review), _booking(d, payment.public_id), as_part=as_part)], now=d.now)
+    _count_money(d.review, payment, d.review.attempt)
+    if state in PAID_STATES or (as_part and state == PaymentState.PARTIALLY_PAID):
+        return
+    _let_go(d)
+    payment.late_success = payment.late_success or state != PaymentState.PARTIALLY_PAID
+    _move(payment, payment.mark_partially_paid if as_part else payment.mark_captured, d.now)
+
+
+def _is_part(d: Decided) -> bool:
+    """Is it less than due with what stands already, for a payment that takes parts and has not been given up?"""
     assert d.case is not None and d.case.payment is not None
     payment = d.case.payment
-    post_entries([held_applied(_held(d.review), _booking(d, payment.public_id))], now=d.now)
-    _count_money(d.review, payment, d.review.attempt)
-    if PaymentState(payment.state) not in PAID_STATES:
-        _let_go(d)
-        payment.mark_captured()
-        payment.late_success = True
-        payment.updated_at = d.now
-        payment.save()
+    waits = payment.state in AWAITING_STATES | {PaymentState.AUTHORISED, PaymentState.FAILED}
+    return payment.accept_partial and waits and part_money(d.case) + _held(d.review) < payment.money
+
+
+def _move(payment: Payment, move: Callable[[], None], now: datetime) -> None:
+    """Nothing is tried again by itself after such a decision."""
+    move()
+    payment.updated_at = now
+    payment.save()
+    drop_retries(payment, now)
 
 
 def _let_go(d: Decided) -> None:
@@ -128,8 +151,7 @@ def _apply_to_other(d: Decided) -> None:
     cause = Cause(actor=d.actor.label, user_id=d.actor.user_id)
     apply_fact(case, snapshot_of(case, fact), fact, cause, d.now)
     assert case.payment is not None
-    case.payment.mark_captured()
-    case.payment.updated_at = d.now
+    _move(case.payment, case.payment.mark_captured, d.now)
     set_payment_clock(case, d.now)
     case.payment.save()
 
@@ -188,9 +210,7 @@ def _end_unpaid(d: Decided) -> None:
     assert d.case is not None and d.case.payment is not None
     waits_for_it = d.case.payment.state in {PaymentState.PENDING, PaymentState.AUTHORISED}
     if waits_for_it and not hold_alive(d.case) and not _another_is_open(d):
-        d.case.payment.mark_failed()
-        d.case.payment.updated_at = d.now
-        d.case.payment.save()
+        _move(d.case.payment, d.case.payment.mark_failed, d.now)
 
 
 def _another_is_open(d: Decided) -> bool:
@@ -203,9 +223,14 @@ def _another_is_open(d: Decided) -> bool:
 
 
 def _adopt(d: Decided) -> None:
-    """The gateway's amount stands: what it sent beyond our books comes out of sales."""
-    subject = d.case.payment.public_id if d.case and d.case.payment else d.review.public_id
-    post_entries([held_adopted(-_held(d.review), _booking(d, subject))], now=d.now)
+    """The gateway's amount stands: what it sent beyond our books comes out of sales, or out of the part that is held."""
+    payment = d.case.payment if d.case else None
+    booking = _booking(d, payment.public_id if payment else d.review.public_id)
+    if d.review.kind == ReviewKind.REFUND_BEYOND_CAP:  # it changes no amount of the payment
+        booking = replace(booking, partly=False)
+    post_entries([held_adopted(-_held(d.review), booking)], now=d.now)
+    if booking.partly and booking.earlier and payment and not (booking.earlier + _held(d.review)).is_positive:
+        _move(payment, payment.mark_pending, d.now)
     if d.review.kind == ReviewKind.REFUND_RETURNED:
         _keep_returned(d)
         return
@@ -273,9 +298,14 @@ def _send_again(d: Decided) -> None:
 def _give_up(d: Decided) -> None:
     """Nothing was taken: the payment fails."""
     assert d.case is not None and d.case.payment is not None
-    d.case.payment.mark_failed()
-    d.case.payment.updated_at = d.now
-    d.case.payment.save()
+    _move(d.case.payment, d.case.payment.mark_failed, d.now)
+
+
+def _give_back(d: Decided) -> None:
+    """The refunds of a part whose rest never came are sent; each goes its own way from here."""
+    assert d.case is not None
+    for refund in let_refunds_go(d.case, d.now):
+        enqueue(ADVANCE_REFUND, refund.pk)
 
 
 def _absent(d: Decided) -> None:
@@ -310,6 +340,7 @@ EFFECTS: dict[str, Callable[[Decided], None]] = {
     "void_hold": _void_hold,
     "send_again": _send_again,
     "give_up": _give_up,
+    "give_back": _give_back,
     "never_happened": _absent,
     "contest": _noted,
     "accept_dispute": _accept_dispute,
