@@ -62,12 +62,24 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class ControlTotal:
-    """What the source says it holds: a count of lines, or a sum in minor units of one currency (empty: the count)."""
+    """What the source says it holds: a count, or a sum in minor units of one currency (empty: the count).
+
+    `found` is what the reader counted, where it counts itself; else it is compared with what was read by that name:
+    lines, gross, fee, tax, net.
+    """
 
     name: str
     value: int
     currency: str = ""
+    found: int | None = None
 
 
-Item = StatementLine | RejectedLine | Balance | ControlTotal
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """The source says itself that it is not whole, or the reader has seen that it is not."""
+
+    because: str
+
+
+Item = StatementLine | RejectedLine | Balance | ControlTotal | Shortfall
 """What a source yields, in the order of the file."""
