@@ -13,7 +13,10 @@ S = StatementState
 
 
 class Statement(FSMModelMixin, models.Model):
-    """One report, fetched or uploaded. The same file (digest) is read once an account."""
+    """One report, fetched or uploaded. The same file (digest) is read once an account, format, mapping and time zone.
+
+    Lines read = new + known + completed + restated + rejected.
+    """
 
     public_id = public_id_field("stm")
     account = models.ForeignKey(StatementAccount, on_delete=models.PROTECT, related_name="statements")
@@ -26,13 +29,17 @@ class Statement(FSMModelMixin, models.Model):
     starts_on = models.DateField(null=True, help_text="First day it covers, in the account's zone.")
     ends_on = models.DateField(null=True, help_text="Last day it covers.")
     payout_id = models.CharField(max_length=100, blank=True, help_text="Set where it itemises one payout.")
+    time_zone = models.CharField(
+        max_length=50, default="UTC", help_text="In which its times and days were read: the account's, at that time."
+    )
     closed = models.BooleanField(default=True, help_text="The source calls it final: a later difference restates it.")
     complete = models.BooleanField(default=False, help_text="Pages, totals and balances add up.")
     incomplete_because = models.CharField(max_length=400, blank=True)
     lines_read = models.PositiveIntegerField(default=0)
     lines_new = models.PositiveIntegerField(default=0)
     lines_known = models.PositiveIntegerField(default=0, help_text="Known from another statement, and the same.")
-    lines_restated = models.PositiveIntegerField(default=0)
+    lines_completed = models.PositiveIntegerField(default=0, help_text="Known, and told more of here.")
+    lines_restated = models.PositiveIntegerField(default=0, help_text="Known, and told otherwise here.")
     lines_removed = models.PositiveIntegerField(default=0, help_text="Stood in the report it restates, and no longer.")
     lines_rejected = models.PositiveIntegerField(default=0)
     totals = models.JSONField(default=dict, help_text="Currency to sums of gross, fee, tax and net, minor units.")
@@ -48,7 +55,7 @@ class Statement(FSMModelMixin, models.Model):
         constraints = (
             states_check("statement_state_is_known", S),
             models.UniqueConstraint(
-                fields=("account", "sha256", "starts_on", "ends_on", "payout_id"),
+                fields=("account", "sha256", "starts_on", "ends_on", "payout_id", "source", "mapping", "time_zone"),
                 condition=~models.Q(state=S.REFUSED.value),
                 nulls_distinct=False,
                 name="a_report_is_read_once",
