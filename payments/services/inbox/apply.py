@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from payments.decisions import Verdict
-from payments.facts import MONEY_KINDS, Fact, FactKind
+from payments.facts import MONEY_KINDS, Fact, FactKind, PayoutTold
 from payments.gateways.base import WebhookMessage
 from payments.gateways.errors import Unreadable
 from payments.models import InboundEvent, Incident, Operation, Payment
-from payments.services import incidents
+from payments.services import incidents, payouts
 from payments.services.accounts import adapter_of
 from payments.services.actors import Actor
 from payments.services.finding import find_payment_id
@@ -71,11 +71,13 @@ def needing_own_transaction(readings: Iterable[Reading]) -> frozenset[int]:
 
 
 def lock_all(readings: Sequence[Reading]) -> None:
-    """Every payment in id order, then every transaction of nobody's: no two drains wait in a circle."""
+    """Every payment in id order, then every payout and transaction of nobody's: no two drains wait in a circle."""
     meant = sorted({payment_id for reading in readings for payment_id in reading.payment_ids})
     if meant:
         list(Payment.objects.filter(pk__in=meant).order_by("pk").select_for_update().values_list("pk"))
-    nobodys = sorted({(r.event.gateway_account_id, f.gateway_id) for r in readings for f in r.nobodys})
+    nobodys = sorted(
+        {(r.event.gateway_account_id, one.gateway_id) for r in readings for one in (*r.nobodys, *_payouts_of(r))}
+    )
     if len(nobodys) > 1:
         with connection.cursor() as cursor:  # the locks `lock_case` will ask for, taken in one order
             cursor.execute(
@@ -86,19 +88,25 @@ def lock_all(readings: Sequence[Reading]) -> None:
 
 
 def record_reading(reading: Reading, *, by: Actor, now: datetime) -> tuple[Recorded, ...]:
-    """Record every fact of the event, in the order the gateway states them.
+    """Record every fact of the event, in the order the gateway states them, and its words about payouts.
 
-    Writes: what `record_fact` writes, with this event as the cause; an incident for a batch that failed to settle, which
-    the next batch that settles closes.
+    Writes: what `record_fact` and `tell_payout` write, with this event as the cause; an incident for a batch that failed to
+    settle, which the next batch that settles closes.
     """
     event = reading.event
     _note_batches(reading, now)
+    for told in _payouts_of(reading):
+        payouts.tell_payout(event.gateway_account.slug, told, now=now)
     cause = Cause(actor=by.label, user_id=by.user_id, event_id=event.pk)
     due = now >= orphan_time(event)
     facts = reading.message.facts if reading.message else ()
     return tuple(
         record_fact(fact, account_id=event.gateway_account_id, cause=cause, now=now, orphan_due=due) for fact in facts
     )
+
+
+def _payouts_of(reading: Reading) -> tuple[PayoutTold, ...]:
+    return reading.message.payouts if reading.message else ()
 
 
 def _note_batches(reading: Reading, now: datetime) -> None:
@@ -121,7 +129,8 @@ def conclude(reading: Reading, recorded: Sequence[Recorded], *, now: datetime) -
     elif not reading.message.understood:
         event.state, event.outcome = EventState.PARKED, _sentence(f"Not understood: {reading.message.reason}")
     elif not recorded:
-        event.state = EventState.APPLIED if reading.message.batch_failed else EventState.IGNORED
+        heard = reading.message.batch_failed or reading.message.payouts
+        event.state = EventState.APPLIED if heard else EventState.IGNORED
         event.outcome = _sentence(reading.message.reason or "It states nothing about money or an operation.")
     else:
         event.state, event.outcome = _state_of(reading, recorded, now), _because(recorded)
