@@ -70,6 +70,9 @@ class Movement(models.Model):
             models.Index(fields=("gateway_account", "occurred_at", "id"), name="movements_by_time"),
             models.Index(fields=("batch_id",), name="movements_of_a_batch", condition=~models.Q(batch_id="")),
             models.Index(
+                fields=("settlement_id",), name="movements_of_a_settlement", condition=~models.Q(settlement_id="")
+            ),
+            models.Index(
                 fields=("gateway_account", "occurred_at"), name="captures_by_month", condition=models.Q(kind="capture")
             ),
         )

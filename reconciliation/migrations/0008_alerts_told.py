@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reconciliation", "0007_kinds_expected")]
+    dependencies = [("reconciliation", "0007_fewer_indexes_of_matches")]
 
     operations = [
         migrations.AddField(

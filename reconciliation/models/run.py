@@ -113,6 +113,13 @@ class Match(models.Model):
                 name="a_line_meets_a_movement_or_a_payout",
             ),
         )
+        indexes = (
+            models.Index(
+                fields=("movement_id",),
+                name="movements_met_by_many",
+                condition=models.Q(undone_at__isnull=True, many_lines=True),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.line_id} {self.rule} {self.movement_id or self.payout_id}"

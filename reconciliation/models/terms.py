@@ -8,11 +8,6 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 
-def default_expects() -> list[str]:
-    """Fees alone: a reserve or an adjustment is asked about until the terms say that it is agreed."""
-    return ["fee"]
-
-
 class StatementAccount(models.Model):
     """What statements speak of: a gateway account, or a bank account of ours. One row a comparison."""
 
@@ -68,11 +63,6 @@ class StatementAccount(models.Model):
     alert_to = models.JSONField(default=list, blank=True, help_text="Who is told by e-mail.")
     sample_percent = models.PositiveSmallIntegerField(
         default=5, validators=[MaxValueValidator(100)], help_text="Of what rules resolve, looked at a second time."
-    )
-    expects = models.JSONField(
-        default=default_expects,
-        blank=True,
-        help_text="Kinds of lines booked without a question: fee, adjustment, reserve_hold, reserve_release.",
     )
     version = models.PositiveIntegerField(default=0)
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from ledger.money import Money, MoneyError
+from reconciliation.rates import Rate, kinds_booked
 from reconciliation.states import LineKind
 
 NOT_MOVED: Final = frozenset({"failed", "voided", "void", "declined", "canceled", "cancelled", "returned", "expired"})
@@ -120,8 +121,12 @@ class Terms:
     holidays: frozenset[date] = frozenset()
     shared: bool = False
     """Other systems use the account too: a line that nobody here knows is foreign, not missing."""
-    expects: frozenset[LineKind] = frozenset({LineKind.FEE, LineKind.PAYOUT, LineKind.PAYOUT_RETURN})
-    """Kinds that are booked from the line without a question."""
+    rates: tuple[Rate, ...] = ()
+    """The contract: it says which reserves and adjustments are booked without a question."""
+
+    def books(self, line: LineEntry) -> bool:
+        """Is a line of this kind booked as it stands?"""
+        return line.kind in kinds_booked(self.rates, line.day)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ _ITS_OWN: Final = {
         B.GATEWAY_ADJUSTMENT,
         "The gateway adjusts the balance by {money}, and nothing of ours explains it.",
     ),
-    K.RESERVE_HOLD: (B.RESERVE_HOLD, "The gateway withholds {money} as a reserve that the terms do not know."),
-    K.RESERVE_RELEASE: (B.RESERVE_RELEASE, "The gateway releases {money} of a reserve that the terms do not know."),
+    K.RESERVE_HOLD: (B.RESERVE_HOLD, "The gateway withholds {money} as a reserve that no contract knows."),
+    K.RESERVE_RELEASE: (B.RESERVE_RELEASE, "The gateway releases {money} of a reserve that no contract knows."),
 }
 
 
@@ -36,7 +36,7 @@ def judge_line(
     line: LineEntry, about: About, terms: Terms, alike: tuple[MovementEntry, ...] = ()
 ) -> FoundBreak | Bucket:
     """Which break it is, the most specific first, or the bucket it waits in."""
-    if line.kind in terms.expects:
+    if terms.books(line):
         return Bucket.BOOKED
     word = _its_own(line) if line.kind in _ITS_OWN else _of_a_payment(line, about)
     if word is not None:
