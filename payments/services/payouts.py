@@ -53,7 +53,17 @@ class _Case:
     said: str = ""
 
     def key(self, leg: str) -> str:
-        return f"payout:{self.slug}:{self.payout.gateway_id}:{leg}"
+        return entry_key(self.slug, self.payout.gateway_id, leg)
+
+
+def entry_key(slug: str, gateway_id: str, leg: str) -> str:
+    """By which entry a payout made one of its ways: left, back, bank, bank_return."""
+    return f"payout:{slug}:{gateway_id}:{leg}"
+
+
+def restated_key(payout: Payout) -> str:
+    """By which entry its last change of amount was booked, as `tell_payout` has just returned it."""
+    return entry_key(payout.gateway_account.slug, payout.gateway_id, f"restated:{payout.version}")
 
 
 @transaction.atomic
@@ -80,16 +90,19 @@ def tell_payout(slug: str, told: PayoutTold, *, now: datetime, said_by: str = GA
 
 
 @transaction.atomic
-def tell_return(slug: str, gateway_id: str, *, occurred_at: datetime, now: datetime) -> Payout:
+def tell_return(slug: str, told: PayoutTold, *, now: datetime) -> Payout:
     """This function will take in a statement's line that a payout is back in the gateway's balance.
 
-    Raises: NotFound if the payout was never heard of. Idempotent on: the payout. Writes: payout, its words, entries.
+    `told.money` is what had been paid out. A payout never heard of left before our books began: only its return is booked.
+    Raises: NotFound without such an account. Idempotent on: the payout. Writes: payout, its words, entries.
     """
-    case = _Case(_locked(slug, gateway_id), STATEMENT, occurred_at, now, slug)
-    _leave(case)
+    heard_of = Payout.objects.filter(gateway_account__slug=slug, gateway_id=told.gateway_id).exists()
+    case = _open(slug, told, now, STATEMENT)
+    if heard_of:
+        _leave(case)
     _advance(case, S.FAILED)
     _advance(case, S.RETURNED)
-    _come_back(case)
+    _post(case, "back", back_at_gateway)
     return _close(case)
 
 
@@ -150,14 +163,6 @@ def _open(slug: str, told: PayoutTold, now: datetime, said_by: str) -> _Case:
     return case
 
 
-def _locked(slug: str, gateway_id: str) -> Payout:
-    found = Payout.objects.filter(gateway_account__slug=slug, gateway_id=gateway_id)
-    payout = found.select_for_update(of=("self",)).first()
-    if payout is None:
-        raise NotFound(f"No payout {gateway_id!r} of {slug} is known.")
-    return payout
-
-
 def _bank_case(payout_pk: int, on: date, now: datetime, actor: str) -> _Case:
     payout = (
         Payout.objects.select_for_update(of=("self",)).select_related("gateway_account").filter(pk=payout_pk).first()
@@ -169,7 +174,8 @@ def _bank_case(payout_pk: int, on: date, now: datetime, actor: str) -> _Case:
 
 
 def _learn(case: _Case, told: PayoutTold) -> None:
-    """The later word decides; an earlier one fills in what nobody has said. What is gone or in the bank keeps its amount."""
+    """The later word decides, over the amount the statement; an earlier one fills in what nobody has said. What is gone or
+    in the bank keeps its amount."""
     payout = case.payout
     if told.money.currency != payout.currency:
         raise InvalidInput(f"Payout {payout.gateway_id} is in {payout.currency}, not {told.money}.", field="money")
@@ -180,7 +186,8 @@ def _learn(case: _Case, told: PayoutTold) -> None:
     if told.bank_ref and (later or not payout.bank_ref):
         payout.bank_ref = told.bank_ref[:140]
     payout.itemised = payout.itemised or told.itemised
-    if told.money != payout.money and later and payout.state not in _GONE and payout.in_bank_on is None:
+    decides = later or case.said_by == STATEMENT
+    if told.money != payout.money and decides and payout.state not in _GONE and payout.in_bank_on is None:
         _restate(case, told.money)
     payout.told_at = max(payout.told_at, told.occurred_at)
     case.changed = case.changed or before != (payout.arrives_on, payout.bank_ref, payout.itemised, payout.told_at)
