@@ -24,7 +24,7 @@ def rows_of(content: BinaryIO) -> Iterator[Read]:
 
     Raises: UnreadableStatement for a file that is no JSON lines at all, or has no control row.
     """
-    number, control = 0, None
+    number, broken, control = 0, 0, None
     while line := content.readline(LONGEST_LINE + 1):
         if len(line) > LONGEST_LINE:
             raise UnreadableStatement(f"A line after row {number} is longer than {LONGEST_LINE // 1024} KB.")
@@ -42,7 +42,7 @@ def rows_of(content: BinaryIO) -> Iterator[Read]:
         )
     if control is None:
         raise UnreadableStatement("The report has no control row: nobody can tell whether it is whole.")
-    yield from _controls(control, number)
+    yield from _controls(control, number - broken)
 
 
 def _controls(control: Row, counted: int) -> Iterator[ControlTotal | Shortfall]:

@@ -1,0 +1,188 @@
+"""How do a million lines get into the database in flat memory? By COPY into a table of this transaction alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable
+from datetime import date
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from ledger.money import BIGINT_MAX, MINOR_DIGITS
+from payments.card_numbers import has_card_number, without_card_numbers
+from reconciliation.lines import RejectedLine, StatementLine
+
+TABLE: Final = "staged_line"
+COLUMNS: Final = (
+    ("number", "integer"),
+    ("reason", "text"),
+    ("raw", "jsonb"),
+    ("content_hash", "text"),
+    ("text", "text"),
+    ("line_key", "text"),
+    ("kind", "text"),
+    ("day", "date"),
+    ("occurred_at", "timestamptz"),
+    ("gateway_id", "text"),
+    ("parent_id", "text"),
+    ("reference", "text"),
+    ("payout_id", "text"),
+    ("bank_ref", "text"),
+    ("currency", "text"),
+    ("gross_minor", "bigint"),
+    ("fee_minor", "bigint"),
+    ("tax_minor", "bigint"),
+    ("net_minor", "bigint"),
+    ("presentment_minor", "bigint"),
+    ("presentment_currency", "text"),
+    ("rate", "numeric(20,10)"),
+    ("status", "text"),
+    ("method", "text"),
+    ("available_on", "date"),
+)
+_LIMITS: Final = {
+    "line_key": 100,  # leaves room for the number of its occurrence
+    "gateway_id": 100,
+    "parent_id": 100,
+    "reference": 120,
+    "payout_id": 100,
+    "bank_ref": 140,
+    "presentment_currency": 10,
+}
+_NULL: Final = "\x01"
+_SPECIAL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\\]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
+_ESCAPES: Final = dict.fromkeys(range(32), " ") | {92: "\\\\", 9: "\\t", 10: "\\n", 13: "\\r"}
+_MAYBE_CARD: Final = re.compile(r"(?:[0-9][\s./_+\-]{0,2}){12}[0-9]")
+_PIECE: Final = 400  # lines sent at once
+
+
+class Stage:
+    """Takes lines in, in order, and checks what every format has to keep: lengths, currencies, no card numbers."""
+
+    def __init__(self, zone: ZoneInfo, currencies: Collection[str], payout_id: str) -> None:
+        self._zone, self._payout_id = zone, payout_id
+        self._currencies = frozenset(currencies)
+        self._waiting: list[str] = []
+        self.read = self.rejected = self.unkeyed = 0
+        self.first_day: date | None = None
+        self.last_day: date | None = None
+
+    def fill(self, items: Iterable[StatementLine | RejectedLine]) -> None:
+        """Make the table and copy every line into it. The lines are produced while the server takes earlier ones."""
+        columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
+        names = ", ".join(name for name, _ in COLUMNS)
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{TABLE}")
+            cursor.execute(f"CREATE TEMPORARY TABLE {TABLE} ({columns}) ON COMMIT DROP")
+            with cursor.copy(f"COPY {TABLE} ({names}) FROM STDIN (NULL E'\\x01')") as copy:  # type: ignore[attr-defined]  # psycopg's own
+                for item in items:
+                    self._waiting.append(self._row(item))
+                    if len(self._waiting) >= _PIECE:
+                        copy.write(self._piece())
+                copy.write(self._piece())
+
+    def _piece(self) -> bytes:
+        piece = "".join(self._waiting).encode(errors="replace")
+        self._waiting.clear()
+        return piece
+
+    def _row(self, item: StatementLine | RejectedLine) -> str:
+        self.read += 1
+        if isinstance(item, RejectedLine):
+            return self._reject(item.number, item.reason, item.raw)
+        reason = self._problem(item)
+        return self._reject(item.number, reason, item.raw) if reason else self._take(item)
+
+    def _reject(self, number: int, reason: str, raw: dict[str, str]) -> str:
+        self.rejected += 1
+        shown = {without_card_numbers(name): without_card_numbers(cell) for name, cell in raw.items()}
+        fields = [str(number), without_card_numbers(reason)[:400], json.dumps(shown, ensure_ascii=False)]
+        return _line_of([*fields, *([_NULL] * (len(COLUMNS) - len(fields)))])
+
+    def _take(self, line: StatementLine) -> str:
+        day = line.occurred_at.astimezone(self._zone).date()
+        if self.first_day is None or day < self.first_day:
+            self.first_day = day
+        if self.last_day is None or day > self.last_day:
+            self.last_day = day
+        content = _content(line, day, line.payout_id or self._payout_id)
+        digest = hashlib.sha256("\t".join(content).encode(errors="replace")).hexdigest()
+        if not line.line_key:
+            self.unkeyed += 1
+        raw = json.dumps(line.raw, ensure_ascii=False)
+        text = _CONTROL.sub(" ", line.text[:300])
+        if _may_hold_card(raw) or _may_hold_card(text):
+            shown = {without_card_numbers(name): without_card_numbers(cell) for name, cell in line.raw.items()}
+            raw, text = json.dumps(shown, ensure_ascii=False), without_card_numbers(text)[:300]
+        return _line_of([str(line.number), _NULL, raw, digest, text, *content])
+
+    def _problem(self, line: StatementLine) -> str:
+        """Why this line can not be kept; empty: it can."""
+        if self._currencies and line.currency not in self._currencies:
+            settles = ", ".join(sorted(self._currencies))
+            return f"It is in {line.currency}; this account settles in {settles}."
+        if line.currency not in MINOR_DIGITS:
+            return f"Currency {line.currency[:10]!r} is in no table."
+        for name, limit in _LIMITS.items():
+            if len(getattr(line, name)) > limit:
+                return f"Its {name.replace('_', ' ')} is longer than {limit} characters."
+        if any(amount is not None and abs(amount) > BIGINT_MAX for amount in _amounts(line)):
+            return "An amount is more than the books can hold."
+        named = f"{line.line_key}|{line.gateway_id}|{line.parent_id}|{line.reference}|{line.payout_id}|{line.bank_ref}"
+        if _CONTROL.search(f"{named}{line.status}{line.method}{line.presentment_currency}"):
+            return "What identifies it holds control characters."
+        if _may_hold_card(named) and has_card_number(named):
+            return "What identifies it looks like a card number: the line was not kept."
+        return ""
+
+
+def _amounts(line: StatementLine) -> tuple[int | None, ...]:
+    return line.gross_minor, line.fee_minor, line.tax_minor, line.net_minor, line.presentment_minor
+
+
+def _content(line: StatementLine, day: date, payout_id: str) -> list[str]:
+    """What makes two readings of one line the same: everything but its place, its evidence and its wording."""
+    return [
+        line.line_key,
+        line.kind.value,
+        day.isoformat(),
+        line.occurred_at.isoformat(),
+        line.gateway_id,
+        line.parent_id,
+        line.reference,
+        payout_id,
+        line.bank_ref,
+        line.currency,
+        str(line.gross_minor),
+        _or_null(line.fee_minor),
+        _or_null(line.tax_minor),
+        _or_null(line.net_minor),
+        _or_null(line.presentment_minor),
+        line.presentment_currency,
+        _or_null(line.rate),
+        line.status[:30],
+        line.method[:40],
+        _or_null(line.available_on),
+    ]
+
+
+def _or_null(value: object) -> str:
+    return _NULL if value is None else str(value)
+
+
+def _line_of(fields: list[str]) -> str:
+    row = "\t".join(fields)
+    plain = row.replace(_NULL, "") if _NULL in row else row
+    if _SPECIAL.search(plain) is None and row.count("\t") == len(fields) - 1:
+        return row + "\n"
+    return "\t".join(field if field == _NULL else field.translate(_ESCAPES) for field in fields) + "\n"
+
+
+def _may_hold_card(text: str) -> bool:
+    """A quick look that never misses one: most lines hold no thirteen digits in a row."""
+    return not text.isascii() or "%" in text or "\\u" in text or _MAYBE_CARD.search(text) is not None
