@@ -41,6 +41,7 @@ from payments.services.methods import record_block
 from tests.payments.admin import payment_scenes as scenes
 from tests.payments.batches.uploads import started, uploaded
 from tests.payments.inbox.deliveries import sale
+from tests.project import walk_of_reconciliation as reconciliation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -103,6 +104,7 @@ PAGES: dict[str, frozenset[str]] = {
     "payments_paymentmethod_change": _SEES_PAYMENTS,
     "auth_user_changelist": _SEES_PEOPLE,
     "auth_user_change": _SEES_PEOPLE,
+    **reconciliation.PAGES,
 }
 """Addresses that show: who sees them. They write nothing for anybody."""
 
@@ -113,6 +115,7 @@ COMMANDS: dict[str, frozenset[str]] = {
     "payments_payment_refund": _MONEY,
     "payments_payment_retry": _MONEY,
     "payments_payment_cancel_retry": _MONEY,
+    "payments_payment_accept_short": _MONEY,
     "payments_payment_ask": _ASKING,
     "payments_gatewayaccount_edit": _KEEPING,
     "payments_gatewayaccount_pause": _STEERING,
@@ -159,10 +162,12 @@ COMMANDS: dict[str, frozenset[str]] = {
     "payments_review_decide_void_hold": _MONEY,
     "payments_review_decide_send_again": _MONEY,
     "payments_review_decide_give_up": _MONEY,
+    "payments_review_decide_give_back": _MONEY,
     "payments_review_decide_never_happened": _MONEY,
     "payments_review_decide_contest": _MONEY,
     "payments_review_decide_accept_dispute": _MONEY,
     "payments_review_decide_noted": _MONEY,
+    **reconciliation.COMMANDS,
 }
 """Addresses that write: who may. To everybody else they are closed, whatever the method."""
 
@@ -206,19 +211,23 @@ class World:
     running: Batch
     recurring: Schedule
     resting: Schedule
+    partly: Payment
 
     def _payment_for(self, route: str) -> Payment:
         if "/retry/" in route or "/cancel_retry/" in route:
             return self.again
+        if "/accept_short/" in route:
+            return self.partly
         return self.held if "/capture/" in route or "/cancel/" in route else self.payment
 
     def fill(self, route: str) -> str:
         """Put these rows into the address's place holders."""
         model = next((part for part in ("approval", "batch", "limit", "paymentmethod", "review", "inboundevent", "gatewayaccount",
                       "user", "journalentry", "account", "dispute",
-                      "declinerule", "networkceiling", "unmappedcode", "route", "switch", "schedule")
+                      "declinerule", "networkceiling", "unmappedcode", "route", "switch", "schedule", *reconciliation.rows())
                       if f"/{part}/" in route), "payment")  # fmt: skip
         row = {
+            **reconciliation.rows(),
             "payment": self._payment_for(route).public_id,
             "review": self.review.public_id,
             "dispute": Dispute.objects.values_list("public_id", flat=True)[0],
@@ -240,7 +249,7 @@ class World:
         }[model]
         path = route.replace("<str:object_id>", row).replace("<str:kind>", "csv")
         path = path.replace("<path:content_type_id>/<path:object_id>", f"1/{self.payment.pk}")
-        path = path.replace("^(?P<app_label>ledger|payments|auth)/$", "payments/")
+        path = path.replace("^(?P<app_label>ledger|payments|reconciliation|auth)/$", "payments/")
         return path.replace("(?P<url>.*)$", "no/such/page")
 
 
@@ -259,6 +268,7 @@ def world() -> World:
     held = scenes.authorised(now, reference="walk-held")
     scenes.captured_after_cancel(now, reference="walk-cancelled")
     again = scenes.retry_planned(now, reference="walk-again")
+    partly = scenes.partially_paid(now, reference="walk-partly")
     delivery = sale(scenes.gateway_id(payment), payment.attempts.get().reference, amount="125.00", when=now)
     assert store_event("nmi", delivery.headers, delivery.body, now=now) == Receipt.STORED
     drain_inbox(lambda: now)
@@ -275,6 +285,7 @@ def world() -> World:
     User.objects.create_superuser(BOSS, password="pw")
     blocked, asked, limit = two_people(now)
     uploads = uploaded(lambda: now, "walk-row"), started(lambda: now, "walk-other-row")
+    reconciliation.make_rows(now, Actor.for_user(User.objects.get(username="finance")))
     charges = recurring(payment.method, "active"), recurring(payment.method, "paused")
     return World(
         payment,
@@ -287,6 +298,7 @@ def world() -> World:
         again,
         *uploads,
         *charges,
+        partly,
     )
 
 
@@ -422,6 +434,7 @@ DEEDS = (
     Deed("payment/{payment}/refund", "operator", {"amount": "5.00", "reason": "returned goods"}),
     Deed("payment/{held}/capture", "operator", {"amount": "100.00"}),
     Deed("payment/{held}/cancel", "operator", {}),
+    Deed("payment/{partly}/accept_short", "operator", {"reason": "agreed discount"}),
     Deed("payment/{again}/cancel_retry", "finance", {"because": "the order changed"}),
     Deed("inboundevent/{event}/replay", "operator", {}),
     Deed("batch/{checked}/start", "operator", {"reason": "monthly dues"}),
@@ -478,6 +491,7 @@ class TestARightThatWasTakenAway:
             "payment": world.payment.public_id,
             "held": world.held.public_id,
             "again": world.again.public_id,
+            "partly": world.partly.public_id,
             "event": world.event.public_id,
             "method": world.payment.method.public_id,
             "blocked": world.blocked.public_id,

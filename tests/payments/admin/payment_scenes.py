@@ -18,7 +18,7 @@ from payments.services.commands import cancel_payment, capture_payment
 from payments.services.intake import MethodRequest, PayerRequest, PaymentRequest, create_payment
 from payments.services.recording import Cause, Recorded, record_fact
 from payments.services.refunds import request_refund
-from payments.services.retries import cancel_retry
+from payments.services.retries import cancel_retry, retry_now
 from payments.states import Certainty, FailureClass, OperationKind, Source
 from tests.payments.factories import nmi_account, operator
 
@@ -112,6 +112,41 @@ def captured(now: datetime, **fields: object) -> Payment:
     """captured by a sale."""
     payment = sent(now, **fields)
     tell(payment, money(FactKind.CAPTURE, now), now)
+    return fresh(payment)
+
+
+def partially_paid(now: datetime, **fields: object) -> Payment:
+    """partially_paid: the gateway took 100.00 of it, and nothing collects the rest."""
+    payment = sent(now, accept_partial=True, **fields)
+    tell(payment, money(FactKind.CAPTURE, now, minor=10_000), now)
+    execution._next_step(payment.pk, now)
+    return fresh(payment)
+
+
+def rest_planned(now: datetime, **fields: object) -> Payment:
+    """partially_paid: refused for want of funds, then half of it taken; the rest is planned."""
+    payment = sent(now, accept_partial=True, expires_in_seconds=20 * 86_400, **fields)
+    tell(payment, refusal(now, FailureClass.INSUFFICIENT_FUNDS, "202", "Insufficient funds"), now)
+    execution._next_step(payment.pk, now)
+    started = sending._start(payment.operations.latest("id").pk, now)
+    assert started is not None
+    tell(fresh(payment), money(FactKind.CAPTURE, now, minor=6250), now)
+    execution._next_step(payment.pk, now)
+    return fresh(payment)
+
+
+def rest_asked(now: datetime, **fields: object) -> Payment:
+    """partially_paid: the rest is being asked for."""
+    payment = partially_paid(now, **fields)
+    retry_now(payment.public_id, actor=operator("retry_payment"), now=now)
+    return fresh(payment)
+
+
+def part_owed(now: datetime, **fields: object) -> Payment:
+    """cancelled with a part paid: its refund is prepared, and a person is asked."""
+    payment = partially_paid(now, **fields)
+    cancel_payment(payment.public_id, actor=SYSTEM, now=now)
+    execution._next_step(payment.pk, now)
     return fresh(payment)
 
 
@@ -362,9 +397,10 @@ SCENES: dict[str, Callable[..., Payment]] = {
         stored, checked, planned, sent, unknown, looked_up, authorised, cancel_asked, capture_open, captured, noisy,
         settled, refund_waits, part_refunded, refunded, declined, absent, no_route, late, expired, cancelled,
         captured_after_cancel, exhausted, duplicate, retry_planned, retry_cancelled, refused_by_first, paid_by_second,
-        double_capture, refused_by_both, payers_turn, being_closed, held_back,
+        double_capture, refused_by_both, payers_turn, being_closed, held_back, partially_paid, rest_planned, rest_asked,
+        part_owed,
     )
-} | {state: in_state(state) for state in ("partially_paid", "reconciled", "charged_back")}  # fmt: skip
+} | {state: in_state(state) for state in ("reconciled", "charged_back")}  # fmt: skip
 
 
 def set_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,10 @@ class Shop:
         """10.00 USD asked, followed as far as it goes by itself."""
         fields = {"email": "payer@example.com", **fields}
         payment = new_payment(
-            self.clock, accept_partial=accept_partial, expires_in_seconds=days * DAY, **fields  # type: ignore[arg-type]
+            self.clock,
+            accept_partial=accept_partial,
+            expires_in_seconds=days * DAY,
+            **fields,  # type: ignore[arg-type]
         )
         return self.follows(payment)
 

@@ -79,9 +79,7 @@ class TestAcceptedShort:
 
         shown = prepare(asked.approval.public_id, actor=fina, clock=nmi.clock)
         assert ("Given up", "5.00 USD") in shown.lines
-        ended = approve(
-            asked.approval.public_id, digest=asked.approval.digest, note="", actor=fina, clock=nmi.clock
-        )
+        ended = approve(asked.approval.public_id, digest=asked.approval.digest, note="", actor=fina, clock=nmi.clock)
 
         payment.refresh_from_db()
         assert (ended.state, payment.state) == ("executed", S.CAPTURED)
@@ -95,9 +93,7 @@ class TestAcceptedShort:
 
         retry_now(payment.public_id, actor=olga(), now=nmi.clock())
         payment = nmi.follows(payment)
-        ended = approve(
-            asked.approval.public_id, digest=asked.approval.digest, note="", actor=fina, clock=nmi.clock
-        )
+        ended = approve(asked.approval.public_id, digest=asked.approval.digest, note="", actor=fina, clock=nmi.clock)
 
         assert (payment.state, ended.state) == (S.CAPTURED, "outdated")
         assert (balance("2020"), balance("5035")) == (-1000, 0)
@@ -223,12 +219,10 @@ class TestGivenUp:
 
         advance_refund(Refund.objects.get().pk, shop.clock)
 
-        refund = Refund.objects.get()
-        if refund.state == RefundState.FAILED:
-            assert open_reviews() == ["refund_failed"]
-            assert (balance("2030"), balance("2050"), balance("2020")) == (0, -500, 0)
-        else:  # the gateway's no was none for good
-            assert refund.state in {RefundState.WAITING, RefundState.UNKNOWN}
+        print("XX", shop.gateway, Refund.objects.get().state, open_reviews(), balance("2050"))
+        assert Refund.objects.get().state == RefundState.FAILED
+        assert open_reviews() == ["refund_failed"]
+        assert (balance("2030"), balance("2050"), balance("2020")) == (0, -500, 0)
         payment.refresh_from_db()
         assert payment.state == S.CANCELLED
         assert_sound()
@@ -243,7 +237,7 @@ class TestThePartGoesAway:
 
         assert Transition.objects.filter(after__payment="pending", before__payment="partially_paid").exists()
         assert (balance("1110"), balance("2025"), balance("2020")) == (0, 0, 0)
-        assert payment.state in {S.PENDING, S.FAILED}
+        assert (payment.state, payment.waits_for) == (S.PENDING, Waits.RETRY)
         assert_sound()
 
     def test_a_planned_retry_then_asks_for_the_whole(self, nmi: Shop) -> None:
