@@ -255,6 +255,8 @@ CONSOLE_LINKS = {
     "evt_": "admin:payments_inboundevent_change",
     "dsp_": "admin:payments_dispute_change",
     "je_": "admin:ledger_journalentry_change",
+    "brk_": "admin:reconciliation_break_change",
+    "res_": "admin:reconciliation_resolution_change",
 }  # prefix of a public id -> the page it opens; apps may so link what they do not know
 CONSOLE_BANNERS: list[str] = [
     "payments.queries.stops.switch_banner",
@@ -279,6 +281,11 @@ MORE_APPROVABLES: dict[str, str] = {
     "close_day": "reconciliation.services.closing.CLOSE_DAY",
     "book_opening": "reconciliation.services.go_live.BOOK_OPENING",
     "reopen_day": "reconciliation.services.closing.REOPEN_DAY",
+    "resolve_break": "reconciliation.services.resolutions.approvables.RESOLVE_BREAK",
+    "resolve_breaks": "reconciliation.services.resolutions.bulk.RESOLVE_BREAKS",
+    "post_break_journal": "reconciliation.services.resolutions.approvables.POST_BREAK_JOURNAL",
+    "post_journal": "reconciliation.services.journals.POST_JOURNAL",
+    "undo_resolution": "reconciliation.services.resolutions.undoing.UNDO_RESOLUTION",
 }  # commands of reconciliation that wait for a second person, beside those of payments
 LEDGER_PROOFS: list[str] = [
     "payments.queries.proofs.suspense_findings",

@@ -30,6 +30,7 @@ ACTIONS: dict[str, str] = {
     "edit_schedule": "Set up a recurring charge, or raise it",
     "charge_overdue": "Charge a skipped date",
     "accept_short": "Accept less than is due",
+    "resolve_break": "Resolve a difference",
 }
 """What a limit can be set for; whoever asks `needs_second_person` has its line here."""
 

@@ -1,0 +1,57 @@
+"""What do the people who agree to a fix see? Labels and values, to the last minor unit; no ages, no random ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ledger.money import Money
+from ledger.queries import EntryView
+from payments.services.approvable import Line
+from reconciliation.models import Break
+from reconciliation.services.resolutions.base import Answers, Command, money_of
+from reconciliation.services.resolutions.rehearsal import Ran
+
+
+def lines_shown(broken: Break, command: Command, answers: Answers, reason: str, note: str, ran: Ran) -> list[Line]:
+    """The break, the fix, each line it books, what else it does, and the residual afterwards."""
+    lines: list[Line] = [
+        ("Break", f"{broken.public_id}: {broken.kind.replace('_', ' ')} at {broken.account.name}, {broken.day}"),
+        ("Because", broken.because),
+    ]
+    if broken.currency:
+        lines.append(("Difference", str(money_of(broken, broken.difference_minor))))
+        lines.append(("Value at risk", str(money_of(broken, broken.value_minor))))
+    lines.append(("Fix", command.label))
+    lines += answers_shown(command, answers)
+    lines += entries_shown(ran.entries)
+    lines += [(f"Effect {number}", text) for number, text in enumerate(ran.carried.effects, 1)]
+    lines += [("Also ends", other.public_id) for other in ran.carried.also_ends]
+    lines.append(("Residual after", residual_words(ran)))
+    return [*lines, ("Reason", reason.replace("_", " ")), ("Note", note.strip())]
+
+
+def answers_shown(command: Command, answers: Answers) -> list[Line]:
+    """What the person chose; lines of a journal stand among what is booked."""
+    plain = [
+        (name, answers[name]) for name in command.fields if name != "lines" and answers.get(name) not in (None, "")
+    ]
+    return [(name.replace("_", " ").capitalize(), str(value)) for name, value in plain]
+
+
+def entries_shown(entries: Iterable[EntryView]) -> list[Line]:
+    """Every posting, debit or credit."""
+    postings = [line for entry in entries for line in entry.lines]
+    return [
+        (
+            f"Line {number}",
+            f"{'Debit' if line.amount_minor > 0 else 'Credit'} {line.ref} {line.account_name}:"
+            f" {Money(abs(line.amount_minor), line.ref.currency)}",
+        )
+        for number, line in enumerate(postings, 1)
+    ]
+
+
+def residual_words(ran: Ran) -> str:
+    """What no break or timing item explains afterwards."""
+    shown = ", ".join(str(Money(minor, currency)) for currency, minor in ran.open_residual.items())
+    return shown or "0: nothing of it stays unexplained"
