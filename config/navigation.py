@@ -40,6 +40,13 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        "Finance",
+        (
+            Entry("Closed days", "event_available", "reconciliation.dayclose"),
+            Entry("Opening positions", "flag", "reconciliation.openingfile"),
+        ),
+    ),
+    (
         "Ledger",
         (
             Entry("Accounts", "account_balance", "ledger.account"),

@@ -1,0 +1,115 @@
+"""What does a person need to see of a closed day: what it rests on, what was open, and whether it still stands? Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from console.values import Amount, Chip, KeyValue, Shown, Tone
+from reconciliation.models import DayClose
+from reconciliation.queries.closing import DayState
+
+RUN_COLUMNS = ("Account", "Comparison", "Lines read", "Matched", "Booked", "Broken", "Rules")
+REPORT_COLUMNS = ("Account", "Report", "Days", "Lines", "Rejected", "SHA-256")
+BREAK_COLUMNS = ("Difference", "Account", "What", "Day", "At risk", "Gateway above books")
+BALANCE_COLUMNS = ("Account", "Gateway", "Debit", "Credit")
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePage:
+    """The page of one close."""
+
+    chip: Chip
+    facts: tuple[KeyValue, ...]
+    books: tuple[KeyValue, ...]
+    exceptions: tuple[KeyValue, ...]
+    runs: tuple[tuple[Shown, ...], ...]
+    reports: tuple[tuple[Shown, ...], ...]
+    breaks: tuple[tuple[Shown, ...], ...]
+    balances: tuple[tuple[Shown, ...], ...]
+
+
+def close_chip(close: DayClose) -> Chip:
+    """Does it stand?"""
+    if close.reopened_at is None:
+        return Chip("closed", Tone.GOOD, "lock", "Its days take no entry any more")
+    return Chip("reopened", Tone.WARN, "lock_open", f"By {close.reopened_by}: {close.reopened_because}")
+
+
+def close_page(close: DayClose) -> ClosePage:
+    """Read from the certificate itself: what the page shows is what was certified."""
+    said: Mapping[str, Any] = close.certificate
+    return ClosePage(
+        chip=close_chip(close),
+        facts=tuple(_facts(close)),
+        books=tuple(_books(said)),
+        exceptions=tuple(KeyValue(account, why) for account, why in sorted(said["exceptions"].items())),
+        runs=tuple(_run(run) for run in said["runs"]),
+        reports=tuple(_report(report) for report in said["reports"]),
+        breaks=tuple(_break(broken) for broken in said["open_breaks"]),
+        balances=tuple(_balance(row) for row in said["books"]["trial_balance"]),
+    )
+
+
+def preview_rows(state: DayState) -> tuple[tuple[Shown, ...], ...]:
+    """The comparisons a close would rest on, for its preview."""
+    return tuple(_run(run) for run in state.runs)
+
+
+def _facts(close: DayClose) -> list[KeyValue]:
+    said, before = close.certificate, close.previous
+    covered = f"{said['first_day']} to {said['day']}" if said["first_day"] else f"everything up to {said['day']}"
+    lines = [
+        KeyValue("Covers", covered, f"Business days in {said['time_zone']}"),
+        KeyValue("Closed", close.closed_at),
+        KeyValue("Closed by", close.closed_by),
+        KeyValue("Agreed by", close.approved_by or "nobody: one person is enough where every account was compared"),
+        KeyValue("Digest", close.digest, "SHA-256 over the certificate"),
+        KeyValue("Follows", f"{before.day}, {before.digest[:16]}…" if before else "nothing: it is the first close"),
+    ]
+    if close.reopened_at is not None:
+        lines += [
+            KeyValue("Reopened", close.reopened_at),
+            KeyValue("Reopened by", close.reopened_by),
+            KeyValue("Because", close.reopened_because),
+        ]
+    return lines
+
+
+def _books(said: Mapping[str, Any]) -> list[KeyValue]:
+    books = said["books"]
+    lines = [KeyValue("Entries", f"{books['entries']:,}"), KeyValue("Digest over them", books["digest"])]
+    lines += [KeyValue(f"Debits in {code}", Amount(minor, code)) for code, minor in books["debits_minor"].items()]
+    return [*lines, KeyValue("Findings of the proofs", f"{books['findings']}")]
+
+
+def _run(run: Mapping[str, Any]) -> tuple[Shown, ...]:
+    holds = Chip("holds", Tone.GOOD, "check_circle") if run["balanced"] else Chip(run["state"], Tone.BAD, "error")
+    lines = run["lines"]
+    counts = [_count(lines, name) for name in ("read", "matched", "booked", "broken")]
+    return (run["account"], holds, *counts, run["rules"])
+
+
+def _count(lines: Mapping[str, Any], name: str) -> str:
+    found = lines.get(name)
+    if isinstance(found, Mapping):
+        found = found.get("count")
+    return f"{found:,}" if isinstance(found, int) else ""
+
+
+def _report(report: Mapping[str, Any]) -> tuple[Shown, ...]:
+    days = report["from"] if report["from"] == report["to"] else f"{report['from']} to {report['to']}"
+    read = (f"{report['lines']:,}", f"{report['rejected']:,}")
+    return (report["account"], report["name"], days, *read, f"{report['sha256'][:16]}…")
+
+
+def _break(broken: Mapping[str, Any]) -> tuple[Shown, ...]:
+    money = [Amount(broken[name], broken["currency"]) if broken["currency"] else None
+             for name in ("value_minor", "difference_minor")]  # fmt: skip
+    return (broken["break"], broken["account"], broken["kind"].replace("_", " "), broken["day"], *money)
+
+
+def _balance(row: Mapping[str, Any]) -> tuple[Shown, ...]:
+    sides = [Amount(row[name], row["currency"]) if row[name] else "" for name in ("debit_minor", "credit_minor")]
+    return (row["account"], row["gateway"], *sides)

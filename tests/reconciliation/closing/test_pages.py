@@ -1,0 +1,141 @@
+"""Can finance close a day, check its certificate and take opening positions over in the browser?"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from ledger.queries import closed_through
+from payments.models import Approval
+from reconciliation.models import DayClose, OpeningFile, StatementAccount
+from reconciliation.queries.verification import objections_to
+from tests.ledger.books import capture, post
+from tests.payments.admin.desk import prepare, signed_in, text_of
+from tests.reconciliation.closing.test_closing import compared
+from tests.reconciliation.closing.test_opening import GOOD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).date()
+CLOSE, LEAVE_OUT = (reverse(f"admin:reconciliation_dayclose_{name}") for name in ("close", "leave_out"))
+UPLOAD = reverse("admin:reconciliation_openingfile_upload")
+
+
+@pytest.fixture(autouse=True)
+def _demo(settings: object) -> None:
+    settings.DEMO = True  # type: ignore[attr-defined]  # no second factor
+
+
+@pytest.fixture
+def fay() -> Client:
+    return signed_in("finance", "fay")
+
+
+@pytest.fixture
+def carl() -> Client:
+    return signed_in("finance", "carl")
+
+
+@pytest.fixture
+def nmi(db: None) -> StatementAccount:
+    return StatementAccount.objects.create(slug="nmi", name="NMI", kind="gateway", source="csv")
+
+
+def agree(person: Client) -> Approval:
+    request = Approval.objects.get()
+    path = reverse("admin:payments_approval_approve", args=(request.public_id,))
+    _, confirmed = prepare(person, path, note="seen")
+    person.post(path, confirmed)
+    request.refresh_from_db()
+    return request
+
+
+class TestClosing:
+    def test_the_form_offers_yesterday_and_the_preview_says_what_it_rests_on(
+        self, fay: Client, nmi: StatementAccount
+    ) -> None:
+        compared(nmi, YESTERDAY)
+        assert YESTERDAY.isoformat() in fay.get(CLOSE).content.decode()
+        shown, confirmed = prepare(fay, CLOSE, day=YESTERDAY.isoformat())
+        words = text_of(shown)
+        assert "Proofs of the books all hold" in words
+        assert "nmi holds" in words.replace("check_circle", "")
+        assert closed_through() is None
+
+        done = fay.post(CLOSE, confirmed)
+
+        close = DayClose.objects.get()
+        assert done.url == reverse("admin:reconciliation_dayclose_change", args=(close.public_id,))
+        assert (close.day, close.closed_by) == (YESTERDAY, "fay")
+
+    def test_what_stops_it_is_named_on_the_form(self, fay: Client, nmi: StatementAccount) -> None:
+        shown = fay.post(CLOSE, {"day": YESTERDAY.isoformat(), "step": "preview"})
+        assert (shown.status_code, "NMI was not compared" in text_of(shown)) == (422, True)
+
+    def test_an_account_is_left_out_by_two_people(self, fay: Client, carl: Client, nmi: StatementAccount) -> None:
+        answers = {"day": YESTERDAY.isoformat(), "accounts": ["nmi"], "why": "its file comes on Monday"}
+        shown, confirmed = prepare(fay, LEAVE_OUT, **answers)
+        assert "NMI was not compared" in text_of(shown)
+        fay.post(LEAVE_OUT, confirmed)
+        assert closed_through() is None
+
+        assert agree(carl).state == "executed"
+
+        assert DayClose.objects.get().certificate["exceptions"] == {"nmi": "its file comes on Monday"}
+
+    def test_the_certificate_is_downloaded_and_verified_and_the_day_reopened_by_two(
+        self, fay: Client, carl: Client
+    ) -> None:
+        post(capture("walk/1"))
+        _, confirmed = prepare(fay, CLOSE, day=YESTERDAY.isoformat())
+        fay.post(CLOSE, confirmed)
+        close = DayClose.objects.get()
+        address = {name: reverse(f"admin:reconciliation_dayclose_{name}", args=(close.public_id,))
+                   for name in ("change", "certificate", "verify", "reopen")}  # fmt: skip
+
+        file = fay.get(address["certificate"])
+        assert file["Content-Disposition"].startswith('attachment; filename="close-')
+        assert objections_to(json.loads(file.content)) == []
+        assert "The certificate is true" in text_of(fay.get(address["verify"], follow=True))
+
+        _, confirmed = prepare(fay, address["reopen"], reason="booked on the wrong day")
+        fay.post(address["reopen"], confirmed)
+        assert agree(carl).state == "executed"
+        assert "reopened by fay and carl" in text_of(fay.get(address["verify"], follow=True))
+        assert "Open the day again" not in text_of(fay.get(address["change"]))
+
+
+class TestOpening:
+    def answers(self, text: str = GOOD) -> dict[str, object]:
+        file = SimpleUploadedFile("opening.csv", text.encode(), "text/csv")
+        return {"file": file, "books_start_on": "2026-04-01", "reason": "go-live"}
+
+    def test_a_dry_run_then_two_people(self, fay: Client, carl: Client) -> None:
+        shown = fay.post(UPLOAD, {**self.answers(), "check": "1"})
+        words = text_of(shown)
+        assert "every row is good" in words
+        assert "old-17 2026-03-30 120.50 USD" in words
+        assert not OpeningFile.objects.exists()
+
+        kept = shown.context["kept"]
+        fay.post(UPLOAD, {**kept, "books_start_on": "2026-04-01", "reason": "go-live", "ask": "1"})
+        assert agree(carl).state == "executed"
+
+        page = text_of(
+            fay.get(reverse("admin:reconciliation_openingfile_change", args=(OpeningFile.objects.get().public_id,)))
+        )
+        assert "booked" in page
+        assert "old-17" in page
+
+    def test_wrong_rows_are_listed_and_nothing_can_be_asked(self, fay: Client) -> None:
+        shown = fay.post(UPLOAD, {**self.answers(GOOD + "1110,nmi,,USD,x,,i,2026-03-01,\n"), "check": "1"})
+        assert "4 'x' is not an amount" in text_of(shown)
+        assert "Ask a second person" not in text_of(shown)
+
+    def test_no_file_is_said(self, fay: Client) -> None:
+        shown = fay.post(UPLOAD, {"books_start_on": "2026-04-01", "reason": "go-live", "check": "1"})
+        assert (shown.status_code, "Choose a file first" in text_of(shown)) == (422, True)
