@@ -8,11 +8,25 @@ from __future__ import annotations
 import json
 import os
 import resource
+import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
 
 HEADINGS = ("reference", "amount", "currency", "token", "payer_email", "payer_name", "description")
+
+
+def measured(kind: str, rows: int, env: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """A process of its own uploads `rows` rows, then writes their results: its peaks in KiB, its seconds."""
+    command = [sys.executable, "-m", "tests.payments.batches.volume_driver", kind, str(rows), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def write(kind: str, rows: int, path: Path) -> None:
