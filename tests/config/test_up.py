@@ -45,6 +45,12 @@ class Running:
                 return self.lines[-1]
         raise AssertionError(f"ended before {event}: {self.lines}")
 
+    def refused(self) -> str:
+        """Why it does not start, in its own words."""
+        message: str = self.read_until("failed")["message"]
+        assert self.process.wait(30) == 1
+        return message
+
     def ready(self) -> set[str]:
         """Services reported ready so far."""
         return {line["service"] for line in self.lines if line["event"] == "ready"}
@@ -85,36 +91,67 @@ def start(server_path: Path, free_port: int) -> Iterator[Start]:
         wait_for_end(family)
 
 
+@pytest.fixture
+def stores(django_db_setup: None) -> dict[str, str]:
+    """PostgreSQL and Redis of the suite, as the environment names them."""
+    return {
+        "DATABASE_URL": services.ENVIRONMENT["DATABASE_URL"],
+        "DATABASE_OWNER_URL": services.owner_url(),
+        "REDIS_URL": services.REDIS_URL,
+    }
+
+
 def get(url: str) -> tuple[int, str]:
     with urllib.request.urlopen(url, timeout=10) as answer:
         return answer.status, answer.read().decode()
 
 
 class TestAStart:
-    def test_starts_serves_and_stops_cleanly_twice(self, start: Start) -> None:
-        for number, stop in enumerate((signal.SIGINT, signal.SIGTERM)):
-            running = start(DEMO_RATE="120")
-            started = running.read_until("started")
-            family = running.family()
+    """Three on one data directory, for a start is dear: the first makes it, each later one finds what the one before left."""
 
-            assert running.ready() == {
-                "PostgreSQL", "Valkey", "tables", "simulator", "web", "worker", "inbox", "beat", "traffic",
-            }  # fmt: skip
-            assert {login["name"] for login in started["logins"]} == {
-                "support",
-                "operator",
-                "finance",
-                "auditor",
-                "admin",
-            }
-            assert get(f"{started['address']}/healthz") == (200, "ok\n")
-            assert "Counterfoil" in get(f"{started['address']}/admin/login/")[1]
-            assert self._becomes_ready(started["address"])
-            if number == 0:
-                assert self._takes_money(f"http://127.0.0.1:{running.port + 1}/_control/books/nmi")
-            running.process.send_signal(stop)
-            assert running.process.wait(30) == 0
-            assert wait_for_end(family) == []
+    def test_from_nothing_then_killed_then_with_a_service_that_dies(self, start: Start, free_port: int) -> None:
+        running = start(DEMO_RATE="120")
+        started = running.read_until("started")
+        family = running.family()
+        assert running.ready() == {
+            "PostgreSQL", "Valkey", "tables", "simulator", "web", "worker", "inbox", "beat", "traffic",
+        }  # fmt: skip
+        assert {login["name"] for login in started["logins"]} == {
+            "support",
+            "operator",
+            "finance",
+            "auditor",
+            "admin",
+        }
+        assert get(f"{started['address']}/healthz") == (200, "ok\n")
+        assert "Counterfoil" in get(f"{started['address']}/admin/login/")[1]
+        assert self._becomes_ready(started["address"])
+        assert self._takes_money(f"http://127.0.0.1:{running.port + 1}/_control/books/nmi")
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(30) == 0
+        assert wait_for_end(family) == []
+
+        # Killed, it leaves nothing behind.
+        running = start()
+        running.read_until("started")
+        family = running.family()
+        assert len(family) >= 8
+        running.process.kill()
+        assert wait_for_end(family) == []
+
+        # Its stale files are no obstacle, and nobody starts beside it.
+        running = start()
+        running.read_until("started")
+        family = running.family()
+        said = start(port=free_port + 2, DEMO="0").refused()
+        assert said == f"Counterfoil already runs on {running.data_dir}: stop it first, or set DATA_DIR."
+
+        # One service dies: all stop.
+        next(each for each in family if "beat" in each.cmdline()).kill()
+        failed = running.read_until("failed")
+        assert failed["message"].startswith("beat ended by itself (signal SIGKILL), so everything stops.")
+        assert running.process.wait(30) == 1
+        assert wait_for_end(family) == []
 
     def _becomes_ready(self, address: str) -> bool:
         return _comes_true(lambda: json.loads(get(f"{address}/readyz")[1])["ready"])
@@ -122,47 +159,19 @@ class TestAStart:
     def _takes_money(self, books: str) -> bool:
         return _comes_true(lambda: json.loads(get(books)[1])["movements"])
 
-    def test_leaves_nothing_behind_when_it_is_killed(self, start: Start) -> None:
-        running = start()
-        running.read_until("started")
-        family = running.family()
-        assert len(family) >= 8
-
-        running.process.kill()
-
-        assert wait_for_end(family) == []
-        again = start()
-        again.read_until("started")  # the stale files of the killed start are no obstacle
-
-    def test_a_service_that_dies_stops_all_and_is_named(self, start: Start) -> None:
-        running = start(DEMO="0")
-        running.read_until("started")
-        family = running.family()
-        beat = next(each for each in family if "beat" in each.cmdline())
-        beat.kill()
-
-        failed = running.read_until("failed")
-
-        assert failed["message"].startswith("beat ended by itself (signal SIGKILL), so everything stops.")
-        assert running.process.wait(30) == 1
-        assert wait_for_end(family) == []
-
-    def test_without_the_demo_there_is_no_simulator_no_traffic_and_no_login(self, start: Start) -> None:
-        running = start(DEMO="0")
+    def test_without_the_demo_and_with_databases_it_is_told_to_use_it_starts_no_more_than_it_must(
+        self, start: Start, stores: dict[str, str]
+    ) -> None:
+        running = start(DEMO="0", **stores)
         started = running.read_until("started")
+        family = running.family()
 
-        assert running.ready() == {"PostgreSQL", "Valkey", "tables", "web", "worker", "inbox", "beat"}
+        assert running.ready() == {"tables", "web", "worker", "inbox", "beat"}  # no stores, no simulator, no traffic
         assert started["logins"] == []
-
-    def test_uses_the_databases_it_is_told_to(self, start: Start, live_env: dict[str, str]) -> None:
-        running = start(
-            DEMO="0", DATABASE_URL=services.ENVIRONMENT["DATABASE_URL"], REDIS_URL=services.REDIS_URL,
-            DATABASE_OWNER_URL=services.owner_url(),
-        )  # fmt: skip
-        running.read_until("started")
-
-        assert running.ready() == {"tables", "web", "worker", "inbox", "beat"}
         assert not (running.data_dir / "postgres").exists()
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(30) == 0
+        assert wait_for_end(family) == []
 
 
 def test_every_queue_has_a_worker_and_nothing_that_calls_a_gateway_is_beside_the_inbox() -> None:
@@ -173,18 +182,13 @@ def test_every_queue_has_a_worker_and_nothing_that_calls_a_gateway_is_beside_the
 
 
 class TestARefusal:
-    def refused(self, running: Running) -> str:
-        message: str = running.read_until("failed")["message"]
-        assert running.process.wait(30) == 1
-        return message
-
     def test_a_port_in_use(self, start: Start, free_port: int) -> None:
         import socket
 
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", free_port))
             taken.listen()
-            said = self.refused(start())
+            said = start().refused()
 
         assert (
             said
@@ -195,31 +199,23 @@ class TestARefusal:
         (server_path / "data" / "postgres").mkdir(parents=True)
         (server_path / "data" / "postgres" / "PG_VERSION").write_text("18\n")
 
-        said = self.refused(start())
+        said = start().refused()
 
         assert said.startswith(f"The data directory {server_path}/data/postgres is damaged")
         assert "restore it from a backup" in said
 
-    def test_a_second_start_on_the_same_data(self, start: Start, free_port: int) -> None:
-        first = start(DEMO="0")
-        first.read_until("started")
-
-        said = self.refused(start(port=free_port + 2, DEMO="0"))
-
-        assert said == f"Counterfoil already runs on {first.data_dir}: stop it first, or set DATA_DIR."
-
     def test_a_database_that_does_not_answer(self, start: Start) -> None:
-        said = self.refused(start(DEMO="0", DATABASE_URL="postgresql://x@127.0.0.1:1/x"))
+        said = start(DEMO="0", DATABASE_URL="postgresql://x@127.0.0.1:1/x").refused()
 
         assert said.startswith("PostgreSQL at DATABASE_URL can not be used: ")
 
-    def test_a_redis_that_does_not_answer(self, start: Start) -> None:
-        said = self.refused(start(DEMO="0", REDIS_URL="redis://127.0.0.1:1/0"))
+    def test_a_redis_that_does_not_answer(self, start: Start, stores: dict[str, str]) -> None:
+        said = start(DEMO="0", **{**stores, "REDIS_URL": "redis://127.0.0.1:1/0"}).refused()
 
         assert said.startswith("Redis at REDIS_URL can not be used: ")
 
-    def test_an_unsafe_production(self, start: Start) -> None:
-        said = self.refused(start(DEMO="0", DEBUG="1", ALLOWED_HOSTS="pay.example.com"))
+    def test_an_unsafe_production(self, start: Start, stores: dict[str, str]) -> None:
+        said = start(DEMO="0", DEBUG="1", ALLOWED_HOSTS="pay.example.com", **stores).refused()
 
         assert "counterfoil.E001" in said
         assert "counterfoil.E004" in said
