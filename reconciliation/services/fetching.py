@@ -80,7 +80,7 @@ def fetch_day(slug: str, day: date, clock: Clock) -> list[Statement]:
     report = _Report(account, f"{what} of {day}", _SOURCES[what], day, closed=clock() >= end + _FINAL_AFTER)
     statements = [_fetch(report, ReportQuestion(what, start=start, end=end - _SECOND), clock)]
     if "payouts" in told:
-        statements += _fetch_payouts(account, end, clock)
+        statements += _fetch_payouts(account, day, end, clock)
     return statements
 
 
@@ -93,7 +93,7 @@ def _fetched_account(slug: str) -> StatementAccount:
     return account
 
 
-def _fetch_payouts(account: StatementAccount, end: datetime, clock: Clock) -> list[Statement]:
+def _fetch_payouts(account: StatementAccount, day: date, end: datetime, clock: Clock) -> list[Statement]:
     """Payouts made in the last days, told on; those itemised that were not read yet are read, unless the list breaks off."""
     itemised: list[str] = []
     question = ReportQuestion("payouts", start=_payouts_since(account, end), end=end - _SECOND)
@@ -103,7 +103,7 @@ def _fetch_payouts(account: StatementAccount, end: datetime, clock: Clock) -> li
                 tell_payout(account.slug, told, now=clock())
                 itemised += [told.gateway_id] if told.itemised else []
     except ReportNotTold as trouble:
-        report = _Report(account, f"payouts until {end - _SECOND:%Y-%m-%d}", _SOURCES["balance"])
+        report = _Report(account, f"payouts until {day}", _SOURCES["balance"], day, closed=False)
         nothing = _line({"object": "report", "rows": 0, "incomplete": str(trouble)})
         return [report.read(BytesIO(nothing), clock())]
     return [
@@ -136,16 +136,19 @@ def _unread(account: StatementAccount, payout_ids: list[str]) -> list[str]:
 
 def _fetch(report: _Report, question: ReportQuestion, clock: Clock) -> Statement:
     with tempfile.TemporaryFile() as spool:
-        _spool(report.account.slug, question, spool, clock)
+        _spool(report, question, spool, clock)
         return report.read(spool, clock())
 
 
-def _spool(slug: str, question: ReportQuestion, spool: BinaryIO, clock: Clock) -> None:
-    """One JSON row a line, page by page; last what there is of them, or which page did not come."""
+def _spool(report: _Report, question: ReportQuestion, spool: BinaryIO, clock: Clock) -> None:
+    """One JSON row a line, page by page; last what there is of them, or which page did not come.
+
+    Whether it is final stands in it: the same rows asked for again once the day is over are another report.
+    """
     rows = count = 0
-    control: dict[str, object] = {"object": "report"}
+    control: dict[str, object] = {"object": "report", "final": report.closed}
     try:
-        for page in pages(slug, question, clock):
+        for page in pages(report.account.slug, question, clock):
             count += 1
             for row in page.rows:
                 spool.write(_line(row))
