@@ -71,7 +71,7 @@ def _first_day(_: Any = None) -> dict[str, Any]:
 
 def _preview_close(call: CommandCall) -> Preview:
     day: date = call.answers["day"]
-    found = closing.preview_close(day, exceptions=_exceptions(call), actor=Actor.for_user(call.actor))  # type: ignore[arg-type]
+    found = closing.preview_close(day, exceptions=_exceptions(call), actor=Actor.for_user(call.actor))
     if found.refused:
         raise NotAllowedNow(f"{day} can not be closed. " + " ".join(found.refused))
     state = found.state
@@ -94,7 +94,7 @@ def _exceptions(call: CommandCall) -> dict[str, str]:
 
 
 def _execute_close(call: CommandCall) -> Outcome:
-    close = closing.close_day(call.answers["day"], actor=Actor.for_user(call.actor), now=call.now)  # type: ignore[arg-type]
+    close = closing.close_day(call.answers["day"], actor=Actor.for_user(call.actor), now=call.now)
     address = reverse("admin:reconciliation_dayclose_change", args=(close.public_id,))
     return Outcome(f"{close.day} is closed. Its certificate is on this page.", address)
 
@@ -104,7 +104,7 @@ def _execute_except(call: CommandCall) -> Outcome:
         call.answers["day"],
         exceptions=_exceptions(call),
         reason=call.answers["why"],
-        actor=Actor.for_user(call.actor),  # type: ignore[arg-type]
+        actor=Actor.for_user(call.actor),
         now=call.now,
     )
     return Outcome("A second person has to agree to it now.", _approval(asked.public_id), Tone.WARN)
@@ -122,7 +122,7 @@ def _execute_reopen(call: CommandCall) -> Outcome:
         call.subject.day,
         reason=call.answers["reason"],
         actor=Actor.for_user(call.actor),
-        now=call.now,  # type: ignore[arg-type]
+        now=call.now,
     )
     return Outcome("A second person has to agree to it now.", _approval(asked.public_id), Tone.WARN)
 
