@@ -48,11 +48,11 @@ class Run(FSMModelMixin, models.Model):
     def __str__(self) -> str:
         return f"{self.account} {self.day}"
 
-    @move(source=(S.DUE, S.WAITING, S.DONE, S.FAILED), target=S.RUNNING)
+    @move(source=(S.DUE, S.WAITING, S.RUNNING, S.DONE, S.FAILED), target=S.RUNNING)
     def mark_running(self) -> None:
-        """The comparison has begun."""
+        """The comparison has begun; one whose process died begins again."""
 
-    @move(source=(S.DUE, S.WAITING), target=S.WAITING)
+    @move(source=(S.DUE, S.WAITING, S.RUNNING, S.DONE, S.FAILED), target=S.WAITING)
     def mark_waiting(self) -> None:
         """Its report is late or incomplete."""
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from reconciliation.findings import FoundBreak
+from reconciliation.fixes import Fix
 from reconciliation.models import Break, ResolvedBreak, Run, StatementAccount
 from reconciliation.rules.urgency import Step, hours_for
 from reconciliation.states import OPEN_BREAK_STATES, BreakState, BreakType
@@ -26,6 +27,8 @@ _SEEN: Final = (
 )  # fmt: skip
 _NEVER_CLEARED: Final = frozenset({BreakType.REPORT_RESTATED, BreakType.ROW_REJECTED})
 """What a report once said stays said: only a person, or the statement's own end, takes these away."""
+_LEARNT: Final = [Fix.REPLAY_FACT, Fix.RECORD_REFUND, Fix.ADOPT_AMOUNT, Fix.LINK_BY_HAND]
+"""Ways out that end a difference by what they make known: found again all the same, it is a new one."""
 
 InScope = Callable[[Break], bool]
 T = TypeVar("T")
@@ -33,12 +36,14 @@ T = TypeVar("T")
 
 @dataclass
 class Kept:
-    """What became of the differences of one run. `settled` are those a resolution had ended, with nothing new about them."""
+    """What became of the differences of one run. `settled` are those a resolution had ended, with nothing new."""
 
     opened: int = 0
     refreshed: int = 0
     cleared: int = 0
     settled: list[FoundBreak] = field(default_factory=list)
+    waiting: list[FoundBreak] = field(default_factory=list)
+    """Marked as timing by a person, up to a day that has not passed."""
 
 
 def keep(
@@ -75,12 +80,15 @@ def _keep_chunk(run: Run, found: list[FoundBreak], now: datetime, kept: Kept, *,
     rows = Break.objects.filter(account_id=run.account_id, key__in=keys)
     known = {(row.kind, row.key): row for row in rows.filter(state__in=_OPEN).order_by("id").select_for_update()}
     ended = _ended(run.account, keys) if look_back else {}
+    timed = set(rows.filter(expected_until__gte=run.day).exclude(state__in=_OPEN).values_list("kind", "key"))
     fresh: list[Break] = []
     for item in found:
         row = known.get((item.kind.value, item.key))
         if row is not None:
             _refresh(row, item, run, now)
             kept.refreshed += 1
+        elif (item.kind.value, item.key) in timed:
+            kept.waiting.append(item)
         elif (item.difference_minor, item.value_minor, item.currency) in ended.get((item.kind.value, item.key), ()):
             kept.settled.append(item)
         else:
@@ -91,9 +99,9 @@ def _keep_chunk(run: Run, found: list[FoundBreak], now: datetime, kept: Kept, *,
 
 def _ended(account: StatementAccount, keys: list[str]) -> dict[tuple[str, str], set[tuple[int, int, str]]]:
     """What resolutions that stand have ended, as it was when they did."""
-    rows = ResolvedBreak.objects.filter(
-        resolution__undone_at=None, broken__account=account, broken__key__in=keys
-    ).exclude(broken__state__in=_OPEN)
+    rows = ResolvedBreak.objects.filter(resolution__undone_at=None, broken__account=account, broken__key__in=keys)
+    rows = rows.exclude(broken__state__in=_OPEN).exclude(resolution__command__in=[fix.value for fix in _LEARNT])
+    rows = rows.filter(broken__expected_until=None)
     ended: dict[tuple[str, str], set[tuple[int, int, str]]] = {}
     for kind, key, difference, value, currency in rows.values_list(
         "broken__kind", "broken__key", "broken__difference_minor", "broken__value_minor", "broken__currency"
