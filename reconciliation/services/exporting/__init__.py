@@ -1,0 +1,1 @@
+"""How does a report become a file? Snapshot, writers of each format, and the manifest that proves what was written."""
