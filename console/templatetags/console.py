@@ -10,6 +10,7 @@ from django.template.context import Context
 from django.utils.safestring import SafeString
 
 from console import display
+from console.charts import Chart, drawn
 from console.redaction import redact
 from console.values import Amount, Chip, KeyValue, Link, Shown, TimelineItem, Tone
 
@@ -87,3 +88,17 @@ def table(context: Context, columns: Sequence[str], rows: Sequence[Sequence[Show
 def timeline(context: Context, items: Sequence[TimelineItem]) -> dict[str, Any]:
     """{% timeline items %}: what happened in causal order, each line with its cause and evidence."""
     return {"items": items, "page_time": _now(context)}
+
+
+@register.inclusion_tag("console/_bars.html", takes_context=True)
+def bar_chart(context: Context, chart: Chart) -> dict[str, Any]:
+    """{% bar_chart chart %}: lying bars, each with its name and number, leading to its rows."""
+    return {"chart": chart, "drawn": drawn(chart), "page_time": _now(context)}
+
+
+@register.inclusion_tag("console/_columns.html", takes_context=True)
+def column_chart(context: Context, chart: Chart) -> dict[str, Any]:
+    """{% column_chart chart %}: columns over time; the numbers stand in a table behind them."""
+    ends = {"first": chart.bars[0], "last": chart.bars[-1]} if chart.bars else {}
+    numbers = [(bar.label, bar.shown) for bar in chart.bars]
+    return {"chart": chart, "drawn": drawn(chart), "numbers": numbers, "page_time": _now(context), **ends}
