@@ -46,8 +46,8 @@ INTO = frozenset({MovementKind.CAPTURE, MovementKind.REFUND_RETURN, MovementKind
 class World:
     """One gateway account, its terms and one statement of it."""
 
-    def __init__(self, slug: str = "stripe") -> None:
-        self.gateway: GatewayAccount = ensure_gateway_account(slug, "stripe", "Stripe")
+    def __init__(self, slug: str = "stripe", provider: str = "stripe") -> None:
+        self.gateway: GatewayAccount = ensure_gateway_account(slug, provider, slug.title())
         self.account, _ = StatementAccount.objects.get_or_create(
             slug=slug, defaults={"name": slug, "kind": "gateway", "gateway_account": self.gateway, "source": "csv"}
         )
