@@ -39,6 +39,7 @@ BEAT: dict[str, BeatEntry] = {
     "sweep": {"task": "payments.sweep", "schedule": 10.0},
     "inbox": {"task": "payments.drain_inbox", "schedule": 5.0},
     "old answers": {"task": "payments.forget_old_answers", "schedule": 600.0},
+    "reports": {"task": "reconciliation.sweep_reports", "schedule": 20.0},
 }
 
 

@@ -1,1 +1,21 @@
 """Which timers does the comparison have? Each makes one service call; all are safe to run twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from reconciliation.services.report_jobs import run_report as write_report
+from reconciliation.services.report_sweep import sweep_reports as sweep_due
+
+
+@shared_task(name="reconciliation.run_report")
+def run_report(job_id: int) -> None:
+    """A report that was asked for is to be written."""
+    write_report(job_id, timezone.now)
+
+
+@shared_task(name="reconciliation.sweep_reports")
+def sweep_reports() -> None:
+    """Beat: schedules, reports, e-mails and files that are due."""
+    sweep_due(timezone.now)
