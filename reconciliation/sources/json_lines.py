@@ -37,9 +37,11 @@ def rows_of(content: BinaryIO) -> Iterator[Read]:
         number += 1
         if row is None and number == 1:
             raise UnreadableStatement("The file holds no JSON lines: its first line is no object.")
-        yield (
-            (number, row) if row is not None else RejectedLine(number, "The row is no whole JSON object.", _begin(line))
-        )
+        if row is None:
+            broken += 1
+            yield RejectedLine(number, "The row is no whole JSON object.", _begin(line))
+        else:
+            yield number, row
     if control is None:
         raise UnreadableStatement("The report has no control row: nobody can tell whether it is whole.")
     yield from _controls(control, number - broken)

@@ -7,10 +7,13 @@ from typing import Final
 
 from reconciliation.errors import UnreadableStatement
 from reconciliation.sources.base import Source
+from reconciliation.sources.camt053 import CAMT053
+from reconciliation.sources.csv_mapped import CSV_MAPPED
+from reconciliation.sources.mt940 import MT940
 from reconciliation.sources.nmi_window import NMI_WINDOW
 from reconciliation.sources.stripe_balance import STRIPE_BALANCE
 
-_ALL: Final[tuple[Source, ...]] = (STRIPE_BALANCE, NMI_WINDOW)
+_ALL: Final[tuple[Source, ...]] = (STRIPE_BALANCE, NMI_WINDOW, CSV_MAPPED, CAMT053, MT940)
 SOURCES: Final = MappingProxyType({source.name: source for source in _ALL})
 """Name, as accounts and statements keep it, to reader."""
 
