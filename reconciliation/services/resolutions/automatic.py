@@ -74,7 +74,9 @@ def resolve_automatically(run_id: int, clock: Clock) -> int:
     Idempotent on: the break and its version. Writes: for each what its fix writes; the gateway is asked outside.
     """
     run = Run.objects.get(pk=run_id)
-    waiting = Break.objects.filter(last_run=run, state=BreakState.OPEN, owner=None, snoozed_until=None)
+    waiting = Break.objects.filter(last_run=run, state=BreakState.OPEN, owner=None, snoozed_until=None).exclude(
+        resolutions__resolution__undone_at__isnull=False  # a person took it back: no rule knows better
+    )
     ended = 0
     for rule in RULES:
         rows = waiting.filter(kind__in=[kind.value for kind in rule.kinds]).order_by("id")
