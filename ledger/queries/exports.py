@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from ledger.chart import CHART
 
-Sql = tuple[str, dict[str, object]]
+Sql = tuple[str, dict[str, Any]]
 
 _NAMES: Final = "(VALUES " + ", ".join(f"('{spec.code}', '{spec.name}')" for spec in CHART.values()) + ")"
 _CHART: Final = f"{_NAMES} AS chart (code, name)"
@@ -93,7 +93,7 @@ SELECT account.id, account.code, chart.name, account.gateway, account.customer, 
  GROUP BY account.id, chart.name ORDER BY account.code, account.gateway, account.customer, account.currency"""  # noqa: S608 - made of our own constants
 
 
-def _narrowed(code: str | None, gateway: str | None, currency: str | None, customer: str | None) -> dict[str, object]:
+def _narrowed(code: str | None, gateway: str | None, currency: str | None, customer: str | None) -> dict[str, Any]:
     return {"code": code, "gateway": gateway, "currency": currency, "customer": customer}
 
 

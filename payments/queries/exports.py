@@ -7,9 +7,9 @@ review holds is not in them.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-Sql = tuple[str, dict[str, object]]
+Sql = tuple[str, dict[str, Any]]
 
 _IN_PERIOD: Final = """
    AND (%(start)s::timestamptz IS NULL OR {0} >= %(start)s) AND (%(end)s::timestamptz IS NULL OR {0} < %(end)s)
@@ -82,7 +82,7 @@ _REFERENCES: Final = "SELECT public_id AS payment, reference FROM payments_payme
 
 def _args(
     start: datetime | None, end: datetime | None, state: str | None, account: str | None, currency: str | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {"start": start, "end": end, "state": state, "account": account, "currency": currency}
 
 

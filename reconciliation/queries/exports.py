@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from payments.queries import exports as of_payments
 from reconciliation.models import StatementAccount
 from reconciliation.rules.base import NOT_MOVED
 from reconciliation.states import MOVEMENT_KINDS, LineKind
 
-Sql = tuple[str, dict[str, object]]
+Sql = tuple[str, dict[str, Any]]
 
 AGES: Final = ((1, "0-1"), (3, "2-3"), (7, "4-7"), (30, "8-30"))
 """Oldest day of each ageing bucket, and its name; what is older is ">30"."""

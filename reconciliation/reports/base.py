@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 Value = date | datetime | str | bool | None
 Given = Mapping[str, Value]
@@ -82,7 +82,7 @@ class Query:
     """SQL with named arguments, without an order; and the columns that order it."""
 
     sql: str
-    args: dict[str, object]
+    args: dict[str, Any]
     order_by: tuple[str, ...]
 
 

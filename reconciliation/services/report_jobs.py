@@ -151,7 +151,9 @@ def cancel_report(public_id: str, *, actor: Actor) -> ReportJob:
 
 
 def _may_hand_over(given: Given, actor: Actor) -> None:
-    if not HandOver.objects.filter(day=day_of(given, "day")).exists():
+    day = day_of(given, "day")
+    assert day is not None, "the parameter has a default"
+    if not HandOver.objects.filter(day=day).exists():
         actor.require(handing_over.RIGHT)
 
 

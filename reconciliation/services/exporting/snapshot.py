@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -29,7 +30,7 @@ def snapshot() -> Iterator[BaseDatabaseWrapper]:
         own.close()
 
 
-def rows_of(own: BaseDatabaseWrapper, sql: str, args: dict[str, object]) -> Iterator[tuple[object, ...]]:
+def rows_of(own: BaseDatabaseWrapper, sql: str, args: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     """The rows of a query, fetched a block at a time."""
     with own.chunked_cursor() as cursor:
         cursor.execute(sql, args)
@@ -37,7 +38,7 @@ def rows_of(own: BaseDatabaseWrapper, sql: str, args: dict[str, object]) -> Iter
             yield from rows
 
 
-def all_rows(own: BaseDatabaseWrapper, sql: str, args: dict[str, object]) -> list[tuple[object, ...]]:
+def all_rows(own: BaseDatabaseWrapper, sql: str, args: dict[str, Any]) -> list[tuple[object, ...]]:
     """The rows of a query that has few."""
     with own.cursor() as cursor:
         cursor.execute(sql, args)
