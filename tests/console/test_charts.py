@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from console.charts import HEIGHT, WIDTH, Bar, Chart, drawn
 
 
@@ -18,7 +20,7 @@ def test_the_largest_fills_the_chart_and_the_others_are_in_proportion() -> None:
 
 def test_columns_stand_beside_each_other_within_the_width() -> None:
     bars = drawn(chart(*range(1, 31)))
-    assert all(left.x + left.width < right.x for left, right in zip(bars, bars[1:], strict=False))
+    assert all(left.x + left.width < right.x for left, right in itertools.pairwise(bars))
     assert bars[-1].x + bars[-1].width <= WIDTH
 
 
