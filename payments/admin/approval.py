@@ -260,7 +260,7 @@ def _preview_approve(call: CommandCall) -> Preview:
     return Preview(
         "This is done at once, and you are named beside the person who asked.",
         columns=("What", "As you see it now"),
-        rows=prepared.lines,
+        rows=[(label, pages.grouped_money(value)) for label, value in prepared.lines],
         warnings=[pair] if times > 2 else [],
         version=prepared.digest,
     )

@@ -36,6 +36,9 @@ REQUEST_COLUMNS = ("Request", "Asked by", "When", "Why", "State")
 _WAITS = Chip("change waits", Tone.WARN, "hourglass_top", "Somebody asked for a change; a second person has to agree.")
 
 
+_CHOOSE = ("", "Choose…")  # nothing is preselected: a limit set by oversight is one
+
+
 class SumsForm(CommandForm):
     """Both sums in the limit's currency, or none: then a second person is always needed."""
 
@@ -73,8 +76,8 @@ class SumsForm(CommandForm):
 class NewLimitForm(SumsForm):
     """A limit for something that always needed a second person before."""
 
-    action = forms.ChoiceField(label="For what", choices=lambda: list(limits.ACTIONS.items()))
-    role = forms.ChoiceField(choices=lambda: [(role, role) for role in limits.roles_with_limits()])
+    action = forms.ChoiceField(label="For what", choices=lambda: [_CHOOSE, *limits.ACTIONS.items()])
+    role = forms.ChoiceField(choices=lambda: [_CHOOSE, *((role, role) for role in limits.roles_with_limits())])
     currency = forms.ChoiceField(choices=[(code, code) for code in sorted(MINOR_DIGITS)])
     field_order = ("action", "role", "currency", "per_item", "per_day", "reason")
 

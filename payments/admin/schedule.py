@@ -32,6 +32,7 @@ class ScheduleAdmin(LockedAdmin):
     list_display = ("what", "each", "due", "next_due", "method_shown", "state_shown")
     list_filter = ("state",)
     exact_search = ("public_id", "reference", "method__public_id")
+    search_help_text = "A charge's id, its reference, or the id of its payment method. Compared exactly."
     address_field = "public_id"
     list_title = "Recurring charges"
     list_intro = (

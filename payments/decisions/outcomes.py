@@ -196,7 +196,7 @@ def _ended_as(fact: Fact) -> OperationState:
 def _why(fact: Fact) -> str:
     if fact.kind == FactKind.ABSENT:
         return "the gateway provably never got it"
-    return fact.message or fact.code or str(fact.kind).replace("_", " ")
+    return fact.message.rstrip(". ") or fact.code or str(fact.kind).replace("_", " ")
 
 
 def _collecting_refused(s: Snapshot, fact: Fact) -> Decision:

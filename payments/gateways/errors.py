@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class GatewayError(Exception):
-    """Base of what `http.send` and the adapters raise."""
+    """Base of what `http.send` and the adapters raise. Its text is for people; `raw` is what the machine said, if it did."""
+
+    def __init__(self, words: str = "", *, raw: str = "") -> None:
+        super().__init__(words)
+        self.raw = raw[:200]
 
 
 class NotSent(GatewayError):

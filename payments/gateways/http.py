@@ -56,8 +56,8 @@ def send(
     except Exception as trouble:
         # Certainty must not depend on a list of exception types: whatever went wrong, only the bytes decide.
         if times.left:
-            raise OutcomeUnknown(f"no whole answer after sending: {_name(trouble)}") from trouble
-        raise NotSent(f"nothing was sent: {_name(trouble)}") from trouble
+            raise OutcomeUnknown(f"no whole answer after sending: {_words(trouble)}", raw=_raw(trouble)) from trouble
+        raise NotSent(f"nothing was sent: {_words(trouble)}", raw=_raw(trouble)) from trouble
 
 
 class _Times:
@@ -212,23 +212,30 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-# What operators read; the exception's own name stays behind it for whoever has to dig.
+# What operators read; the exception's own words are kept beside it for whoever has to dig.
 _IN_WORDS: tuple[tuple[type[Exception], str], ...] = (
     (httpcore.ConnectTimeout, "the connection could not be made in time"),
+    (socket.gaierror, "its name has no address"),
     (httpcore.ConnectError, "no connection could be made"),
     (httpcore.ReadTimeout, "no answer came in time"),
     (httpcore.RemoteProtocolError, "the connection was cut before a whole answer"),
     (httpcore.ReadError, "the connection broke while waiting for the answer"),
     (httpcore.WriteError, "the connection broke while sending"),
+    (TimeoutError, "the total time of this call is over"),
+)
+# What several ways of not connecting have in common by type, and tell apart by what they say.
+_BY_SIGN = (
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted, or is another name's"),
+    ("SSL", "no secure connection could be made"),
+    ("refused", "the connection was refused"),
 )
 
 
-def _name(trouble: Exception) -> str:
-    for kind, words in _IN_WORDS:
-        if isinstance(trouble, kind):
-            return (
-                f"{words} ({type(trouble).__name__}: {trouble})"
-                if str(trouble)
-                else f"{words} ({type(trouble).__name__})"
-            )
-    return f"{type(trouble).__name__} {trouble}".strip()
+def _words(trouble: Exception) -> str:
+    signs = (words for sign, words in _BY_SIGN if isinstance(trouble, httpcore.ConnectError) and sign in str(trouble))
+    kinds = (words for kind, words in _IN_WORDS if isinstance(trouble, kind))
+    return next(signs, "") or next(kinds, "the connection failed")
+
+
+def _raw(trouble: Exception) -> str:
+    return f"{type(trouble).__name__}: {trouble}".removesuffix(": ")

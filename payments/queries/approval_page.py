@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 
+from console.display import grouped
 from console.links import link_to
 from console.values import Chip, KeyValue, Link, Tone
 from payments.models import Approval
@@ -23,6 +25,7 @@ _STATES = {
 _OVERDUE = Chip("overdue", Tone.BAD, "alarm", "The time by which somebody should have decided is past.")
 _RUN_OUT = Chip("run out", Tone.QUIET, "timer_off", "Nobody decided in time; it has to be asked for anew.")
 PAIR_DAYS = timedelta(days=30)
+_SUM = re.compile(r"(?<![\w.,-])(\d{4,}(?:\.\d+)?) ([A-Z]{3,5})\b")
 
 
 def state_chip(approval: Approval, now: datetime) -> Chip:
@@ -45,12 +48,20 @@ def subject_words(approval: Approval) -> str:
     if approval.subject == "order":
         return "all routes"
     lines = [value for _, value in approval.shown[: 2 if approval.command == "change_limit" else 1]]
-    return ", ".join(lines) or approval.subject
+    return grouped_money(", ".join(lines)) or approval.subject
 
 
 def shown_lines(approval: Approval) -> list[KeyValue]:
     """Exactly what is agreed to, as it was shown when it was asked for."""
-    return [KeyValue(label, value) for label, value in approval.shown]
+    return [KeyValue(label, grouped_money(value)) for label, value in approval.shown]
+
+
+def grouped_money(text: str) -> str:
+    """The text with its sums written in thousands, as everywhere else: 1234567.00 USD is 1,234,567.00 USD.
+
+    For people alone: what is sealed, and compared when it is carried out, stays as it was written.
+    """
+    return _SUM.sub(lambda found: f"{grouped(found[1])} {found[2]}", text)
 
 
 def asked_lines(approval: Approval) -> list[KeyValue]:

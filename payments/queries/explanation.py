@@ -262,7 +262,7 @@ def _unknown_reason(rows: PaymentRows, operation: Operation) -> Reason:
 
 def _is_silence(message: str) -> bool:
     """Time ran out, rather than something unreadable coming back."""
-    return any(word in message.lower() for word in ("timeout", "timed out"))
+    return any(word in message.lower() for word in ("in time", "timeout", "timed out"))
 
 
 def _within(operation: Operation) -> str:

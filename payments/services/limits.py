@@ -33,6 +33,13 @@ ACTIONS: dict[str, str] = {
     "resolve_break": "Resolve a difference",
 }
 """What a limit can be set for; whoever asks `needs_second_person` has its line here."""
+_RIGHTS: dict[str, str] = {
+    "start_batch": "start_batch",
+    "edit_schedule": "edit_schedule",
+    "charge_overdue": "edit_schedule",
+    "accept_short": "accept_short",
+}
+"""The right that doing it takes: a limit of a role without it would never be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +124,13 @@ def subject_of(action: str, currency: str, role: str) -> str:
 
 
 def roles_with_limits() -> tuple[str, ...]:
-    """Every role a limit can be set for: the groups of people, and callers of the API."""
-    return (*Group.objects.order_by("name").values_list("name", flat=True), API_ROLE)
+    """Every role that a limit can be set for: those that may do one of these things at all. The API may do none."""
+    return _roles_holding(*_RIGHTS.values())
+
+
+def _roles_holding(*codenames: str) -> tuple[str, ...]:
+    held = Group.objects.filter(permissions__content_type__app_label="payments", permissions__codename__in=codenames)
+    return tuple(held.order_by("name").values_list("name", flat=True).distinct())
 
 
 def _reason(action: str, money: Money, roles: Sequence[str], used: Money) -> str:
@@ -164,8 +176,10 @@ def _names(roles: Sequence[str]) -> str:
 def _check(wanted: Wanted) -> None:
     if wanted.action not in ACTIONS:
         raise InvalidInput(f"No limit can be set for {wanted.action!r}.", field="action")
-    if wanted.role not in roles_with_limits():
-        raise InvalidInput(f"There is no role {wanted.role!r}.", field="role")
+    could = _roles_holding(_RIGHTS[wanted.action])
+    if wanted.role not in could and wanted.per_item_minor is not None:  # an older row may always be removed
+        who = f" {' and '.join(could)} could." if could else ""
+        raise InvalidInput(f"{wanted.role} may not do this at all, with or without a limit.{who}", field="role")
     try:
         minor_digits(wanted.currency)
     except UnknownCurrency as error:

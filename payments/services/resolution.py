@@ -232,12 +232,16 @@ def _ask(operation: Operation, clock: Clock, *, by_id: bool) -> LookUpAnswer:
         try:
             wire = ask(operation.gateway_account, adapter.look_up_request(question), clock)
         except GatewayError as error:
-            return LookUpAnswer(answered=False, evidence={"error": str(error)[:200]})
+            return LookUpAnswer(answered=False, evidence=_evidence_of(error))
         answer = adapter.look_up_answer(question, wire, at=clock())
         if answer.found or not answer.next_cursor:
             return answer
         question = replace(question, cursor=answer.next_cursor)
     return LookUpAnswer(answered=False, evidence={"error": f"the list has more than {_LAST_PAGE} pages"})
+
+
+def _evidence_of(error: GatewayError) -> dict[str, object]:
+    return {"error": str(error)[:200], **({"raw": error.raw} if error.raw else {})}
 
 
 def _keep(operation: Operation, answer: LookUpAnswer, now: datetime, *, method: str, asked_by: str) -> LookUp:
@@ -332,7 +336,7 @@ def _window(operation: Operation, account: GatewayAccount, clock: Clock) -> tupl
         try:
             answer = adapter.window_answer(ask(account, request, clock), at=clock())
         except GatewayError as error:
-            answer = LookUpAnswer(answered=False, evidence={"error": str(error)[:200]})
+            answer = LookUpAnswer(answered=False, evidence=_evidence_of(error))
         if not answer.answered or not answer.found:
             _keep(operation, answer, clock(), method=f"by window, page {page + 1}", asked_by="")
         if not answer.answered or answer.evidence.get("unreadable"):

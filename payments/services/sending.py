@@ -233,7 +233,7 @@ def _send(ready: Ready, clock: Clock) -> Heard:
     except NotSent as error:
         return Heard(_not_sent(error, clock()), tells_health=not isinstance(error, NotTried))
     except OutcomeUnknown as error:
-        return Heard(Fact(FactKind.UNKNOWN, Source.ANSWER, clock(), message=str(error)[:300]))
+        return Heard(Fact(FactKind.UNKNOWN, Source.ANSWER, clock(), message=str(error)[:300], evidence=_raw(error)))
     fact = _asked_again(ready, adapter.answer(ready.command, answer, at=clock()), clock)
     return Heard(fact, adapter.issued(ready.command, answer))
 
@@ -268,7 +268,13 @@ def _not_sent(error: NotSent, now: datetime) -> Fact:
         certainty=Certainty.NOT_SENT,
         failure_class=FailureClass.GATEWAY_UNAVAILABLE,
         message=str(error)[:300],
+        evidence=_raw(error),
     )
+
+
+def _raw(error: GatewayError) -> dict[str, object]:
+    """The machine's own words: a detail of the timeline, no sentence of a page."""
+    return {"raw": error.raw} if error.raw else {}
 
 
 def _record_outcome(ready: Ready, heard: Heard, clock: Clock) -> None:

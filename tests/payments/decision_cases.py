@@ -86,7 +86,6 @@ class Combination:
         point = (self.kind, self.source, self.novelty, self.subject, self.state, self.money, *self._parts)
         return " | ".join(map(str, point)) + " -> " + " ".join(filter(None, parts))
 
-
     @property
     def _parts(self) -> tuple[str, ...]:
         return ("takes parts",) if self.parts else ()

@@ -216,6 +216,16 @@ class TestOutcomesWithoutMoney:
             assert decision.payment_to in payment_moves(point.payment_state), (point, decision)
         assert decision.posting in {Posting.NONE, Posting.REFUND_FREED}
 
+    @pytest.mark.parametrize("operation", list(OperationKind))
+    @pytest.mark.parametrize("message", ["Your card was declined.", "Declined", "No such order. "])
+    def test_a_gateway_s_full_stop_is_not_doubled(self, operation, message):
+        point = snapshot(PaymentState.PENDING, operation_kind=operation, operation_state=OperationState.SENT)
+
+        told = decide(point, Fact(FactKind.DECLINED, Source.ANSWER, AT, message=message)).because
+
+        assert message.strip(". ") in told
+        assert ".." not in told and ". ." not in told
+
     def test_unknown_is_never_a_failure(self):
         decision = decide(
             snapshot(PaymentState.PENDING, operation_state=OperationState.SENT),

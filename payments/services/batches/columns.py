@@ -49,10 +49,17 @@ RESULTS: Final = ("line", "outcome", "decline_class", "payment", "taken_by", "wh
 
 
 def heading_problem(headings: list[str], accounts: Collection[str]) -> str:
-    """One sentence about the first thing wrong with a heading line, or an empty string."""
+    """One sentence about the first thing wrong with a heading line, or an empty string.
+
+    A first line without one heading of ours is taken for a payment: what stands in it may be a name or a number, and is
+    not repeated.
+    """
     named = [name for name in headings if name]
-    if not named:
-        return "The first line holds no headings. Download the template to see them."
+    if not set(REQUIRED) & set(named):
+        return (
+            f"The first line holds no headings. Expected are {', '.join(REQUIRED)}, and how the payer pays: token, "
+            "payment_method or a column named like a gateway account. The template on the upload page has them all."
+        )
     strange = [name for name in named if len(name) > LONGEST_HEADING or not name.isprintable()]
     if strange:
         return (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from payments.errors import Forbidden, InvalidInput
 from payments.models import Approval, Limit, LimitUse
 from payments.services.actors import SYSTEM, Actor
-from payments.services.limits import Wanted, ask_limit, needs_second_person, spend
+from payments.services.limits import Wanted, ask_limit, needs_second_person, roles_with_limits, spend
 from tests.payments.approvals.people import REASON, agree, at_once, person
 from tests.payments.factories import Clock
 
@@ -60,6 +61,16 @@ class TestAlone:
         limit("operator", 10_000, 10_000)
         assert spent(person("olga", "operator"), clock, USD=10_000) == ""
         assert spent(person("otto", "operator"), clock, USD=10_000) == ""
+
+    def test_a_new_name_begins_no_new_day(self, clock: Clock) -> None:
+        limit("operator", 10_000, 10_000)
+        assert spent(person("olga", "operator"), clock, USD=10_000) == ""
+
+        user = get_user_model().objects.get(username="olga")
+        user.username = "olga.k"
+        user.save()
+
+        assert "it would be 100.01 USD today" in spent(Actor.for_user(user), clock, USD=1)
 
     def test_each_business_day_is_new(self, clock: Clock) -> None:
         limit("operator", 10_000, 10_000)
@@ -159,6 +170,17 @@ class TestChanging:
             self.ask(Wanted(**{**known, **sums, **fields}), clock)  # type: ignore[arg-type]
         assert refused.value.field == field
         assert not Approval.objects.exists()
+
+    @pytest.mark.parametrize("role", ["admin", "auditor", "support", "api"])
+    def test_a_role_that_may_not_do_it_at_all_gets_no_limit(self, clock: Clock, role: str) -> None:
+        person("mia")  # the roles exist
+
+        with pytest.raises(InvalidInput, match=f"{role} may not do this at all.*finance and operator could") as refused:
+            self.ask(Wanted("start_batch", "USD", role, 1, 1), clock)
+
+        assert refused.value.field == "role"
+        assert role not in roles_with_limits()
+        assert roles_with_limits() == ("finance", "operator")
 
     def test_support_can_not_ask(self, clock: Clock) -> None:
         with pytest.raises(Forbidden):

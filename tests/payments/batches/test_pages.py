@@ -59,7 +59,7 @@ class TestUploading:
     def test_says_in_one_sentence_why_a_file_cannot_be_read(self, olga: Client) -> None:
         words = text_of(send(olga, io.BytesIO(b"hello")))
 
-        assert "The heading 'hello' is not known." in words
+        assert "The first line holds no headings. Expected are reference, amount, currency" in words
         assert Batch.objects.get().state == BatchState.REFUSED
 
     def test_never_repeats_a_card_number(self, olga: Client) -> None:

@@ -41,6 +41,17 @@ class TestCsv:
 
         assert texts("A.CSV", io.BytesIO(content)) == [(3, ["a\nb", "1", "USD", "tok"]), (6, ["c", "2", "USD", "tok"])]
 
+    def test_a_file_without_headings_is_refused_and_none_of_its_cells_repeated(self) -> None:
+        line = b"Ada Lovelace,4111 1111 1111,12.50,nmi\n"
+
+        with pytest.raises(Unreadable) as refused:
+            read_table("a.csv", io.BytesIO(line + line), ACCOUNTS)
+
+        assert str(refused.value).startswith(
+            "The first line holds no headings. Expected are reference, amount, currency"
+        )
+        assert not any(cell in str(refused.value) for cell in ("Ada", "4111", "12.50"))
+
     def test_headings_may_be_written_as_people_write_them(self) -> None:
         file = io.BytesIO(b" Reference ,AMOUNT,Currency,Payment method\na,1,USD,pm_1\n")
 
@@ -63,7 +74,7 @@ class TestCsv:
             (b"reference,amount,currency,token,amount\na,1,USD,t,1\n", "The heading 'amount' stands there twice."),
             (b"reference,amount,currency,token,colour\na,1,USD,t,1\n", "The heading 'colour' is not known."),
             (b"reference,amount,currency,token,metadata.\na,1,USD,t,1\n", "The heading 'metadata.' is not known."),
-            (b",,,\na,1,USD,t\n", "The first line holds no headings."),
+            (b",,,\na,1,USD,t\n", "The first line holds no headings. Expected are reference, amount, currency, and"),
             (HEAD + b"a,1,USD,t,5\n", "Line 2 has 5 cells, the heading line 4."),
             (HEAD + b'a,1,USD,"t\n' + b"b,1,USD,t\n" * 20000, "Is a quotation mark left open?"),
             (HEAD + b'a,"1"2,USD,t\n', "Line 2 cannot be read"),

@@ -133,7 +133,7 @@ class TestGivenUp:
         assert (balance("2025"), balance("2030")) == (0, -500)
         assert (refund.state, refund.amount_minor, refund.waits_for) == (RefundState.REQUESTED, 500, Waits.OPERATOR)
         assert open_reviews() == ["part_to_return"]
-        assert [(o.code, o.recommended) for o in options_of(Review.objects.get())][0] == ("give_back", True)
+        assert next((o.code, o.recommended) for o in options_of(Review.objects.get())) == ("give_back", True)
         assert_sound()
 
         decide(shop, "give_back")
@@ -290,7 +290,7 @@ class TestPaidInParts:
         payment = nmi.follows(payment)
         assert payment.state == S.CAPTURED
 
-        with pytest.raises(NotEnough, match="paid in parts: at most 5.00 USD"):
+        with pytest.raises(NotEnough, match=r"paid in parts: at most 5\.00 USD"):
             request_refund(payment.public_id, amount_minor=1000, reason="returned", actor=SYSTEM, now=nmi.clock())
         for _ in range(2):
             request_refund(payment.public_id, amount_minor=500, reason="returned", actor=SYSTEM, now=nmi.clock())
@@ -310,6 +310,6 @@ class TestPaidInParts:
 
         with pytest.raises(NotAllowedNow):
             retry_now(payment.public_id, actor=olga(), now=nmi.clock())
-        nmi.clock.pass_(**{"seconds": timedelta(days=1).total_seconds()})
+        nmi.clock.pass_(seconds=timedelta(days=1).total_seconds())
         advance_payment(payment.pk, nmi.clock)
         assert payment.operations.filter(kind="sale").count() == 3

@@ -48,6 +48,14 @@ def do(client: Client, path: str, **typed: str) -> Any:
     return client.post(path, confirmed, follow=True)
 
 
+def test_the_list_says_what_can_be_searched_for(olga: Client, clock: Clock) -> None:
+    schedule(clock, stored_method())
+
+    page = olga.get(LIST).content.decode()
+
+    assert "A charge&#x27;s id, its reference, or the id of its payment method. Compared exactly." in page
+
+
 def test_the_list_says_what_is_due_next(olga: Client, clock: Clock) -> None:
     row = schedule(clock, stored_method(brand="visa", last_four="4242"), amount_minor=129_900, every=3)
 

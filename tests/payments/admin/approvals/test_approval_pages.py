@@ -46,6 +46,31 @@ class TestAsking:
         assert "Then alone up to 100.00 USD at a time and 500.00 USD a day" in words
         assert not Approval.objects.exists()
 
+    def test_the_form_offers_only_roles_that_could_use_it_and_chooses_none(self, olga: Client) -> None:
+        form = olga.get(reverse("admin:payments_limit_ask")).context["form"]
+
+        assert [value for value, _ in form.fields["role"].choices] == ["", "finance", "operator"]
+        assert [form.fields[name].choices[0] for name in ("action", "role")] == [("", "Choose…")] * 2
+        shown, _ = prepare(olga, reverse("admin:payments_limit_ask"), **{**ASK, "role": ""})
+        assert "role" in shown.context["form"].errors
+
+    def test_sums_are_written_in_thousands_to_both_people_and_the_seal_is_not_touched(
+        self, olga: Client, carl: Client
+    ) -> None:
+        _, confirmed = prepare(
+            olga, reverse("admin:payments_limit_ask"), **{**ASK, "per_item": "1234567.00", "per_day": "2000000.50"}
+        )
+        olga.post(reverse("admin:payments_limit_ask"), confirmed)
+        approval = Approval.objects.get()
+
+        wanted = "alone up to 1,234,567.00 USD at a time and 2,000,000.50 USD a day"
+        assert wanted in text_of(carl.get(address(approval)))
+        shown, confirmed = prepare(carl, address(approval, "approve"))
+        assert wanted in text_of(shown)
+        assert ["Then", "alone up to 1234567.00 USD at a time and 2000000.50 USD a day"] in approval.shown
+        assert carl.post(address(approval, "approve"), confirmed).status_code == 302
+        assert Limit.objects.get().per_item_minor == 123_456_700
+
     def test_the_limit_stands_only_after_a_second_person(self, asked: Approval) -> None:
         assert asked.asked_by == "olga"
         assert not Limit.objects.exists()

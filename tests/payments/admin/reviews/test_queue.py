@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from payments.models import GatewayAccount, Review
-from payments.queries.review_page import QUESTIONS, REASON_WORDS
+from payments.queries.review_words import QUESTIONS, REASON_WORDS
 from payments.services.reviews import REASONS
-from payments.states import ReviewKind, ReviewState
+from payments.states import FailureClass, ReviewKind, ReviewState
 from tests.payments.admin import payment_scenes as scenes
 from tests.payments.admin.desk import signed_in, text_of
 from tests.payments.factories import nmi_account
@@ -147,6 +147,20 @@ class TestPageOfACase:
 
         assert "Ada@Example.com".casefold() not in page.content.decode().casefold()
         assert "/admin/ledger/" not in page.content.decode()
+
+    def test_of_a_stopped_payment_shows_the_answer_that_stopped_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        scenes.set_credentials(monkeypatch)
+        scenes.declined(
+            NOW - timedelta(hours=1), failure_class=FailureClass.INVALID_REQUEST, code="300", message="Invalid order."
+        )
+        review = Review.objects.get()
+        assert review.kind == ReviewKind.PAYMENT_STOPPED
+
+        page = text_of(signed_in("operator").get(f"{QUEUE}{review.public_id}/"))
+
+        assert "Opened by the clock" not in page
+        assert "Declined by the gateway's answer" in page
+        assert "Nothing was taken: Invalid order. " in page and "order.." not in page
 
     @pytest.mark.parametrize("kind", list(ReviewKind))
     def test_opens_for_every_kind_with_and_without_money(self, kind: ReviewKind) -> None:
