@@ -240,6 +240,7 @@ class DayCloseAdmin(LockedAdmin):
             "head_chip": page.chip,
             "steps": steps,
             "run_columns": pages.RUN_COLUMNS,
+            "proof_columns": pages.PROOF_COLUMNS,
             "report_columns": pages.REPORT_COLUMNS,
             "break_columns": pages.BREAK_COLUMNS,
             "balance_columns": pages.BALANCE_COLUMNS,

@@ -13,6 +13,7 @@ from reconciliation.queries.closing import DayState
 RUN_COLUMNS = ("Account", "Comparison", "Lines read", "Matched", "Booked", "Broken", "Rules")
 REPORT_COLUMNS = ("Account", "Report", "Days", "Lines", "Rejected", "SHA-256")
 BREAK_COLUMNS = ("Difference", "Account", "What", "Day", "At risk", "Gateway above books")
+PROOF_COLUMNS = ("Account", "Our books", "On its way", "Differences", "Gateway", "Left over")
 BALANCE_COLUMNS = ("Account", "Gateway", "Debit", "Credit")
 
 
@@ -25,6 +26,7 @@ class ClosePage:
     books: tuple[KeyValue, ...]
     exceptions: tuple[KeyValue, ...]
     runs: tuple[tuple[Shown, ...], ...]
+    proofs: tuple[tuple[Shown, ...], ...]
     reports: tuple[tuple[Shown, ...], ...]
     breaks: tuple[tuple[Shown, ...], ...]
     balances: tuple[tuple[Shown, ...], ...]
@@ -46,6 +48,7 @@ def close_page(close: DayClose) -> ClosePage:
         books=tuple(_books(said)),
         exceptions=tuple(KeyValue(account, why) for account, why in sorted(said["exceptions"].items())),
         runs=tuple(_run(run) for run in said["runs"]),
+        proofs=tuple(_proof(found) for found in said.get("proofs", ())),
         reports=tuple(_report(report) for report in said["reports"]),
         breaks=tuple(_break(broken) for broken in said["open_breaks"]),
         balances=tuple(_balance(row) for row in said["books"]["trial_balance"]),
@@ -96,6 +99,11 @@ def _count(lines: Mapping[str, Any], name: str) -> str:
     if isinstance(found, Mapping):
         found = found.get("count")
     return f"{found:,}" if isinstance(found, int) else ""
+
+
+def _proof(found: Mapping[str, Any]) -> tuple[Shown, ...]:
+    names = ("books", "timing", "breaks", "gateway", "residual")
+    return (found["account"], *(Amount(found[f"{name}_minor"], found["currency"]) for name in names))
 
 
 def _report(report: Mapping[str, Any]) -> tuple[Shown, ...]:

@@ -12,7 +12,10 @@ from django.db.models import Q
 from django.utils.module_loading import import_string
 
 from ledger import queries as ledger
+from ledger.money import Money
 from reconciliation.models import Break, DayClose, Run, Statement, StatementAccount
+from reconciliation.queries.proof import Proof, currencies_of, proof
+from reconciliation.queries.scope import scope_of
 from reconciliation.states import OPEN_BREAK_STATES, RunState, StatementState
 
 SHOWN_FINDINGS = 20
@@ -34,6 +37,7 @@ class DayState:
     day: date
     objections: tuple[Objection, ...]
     runs: tuple[dict[str, Any], ...]
+    proofs: tuple[dict[str, Any], ...]
     reports: tuple[dict[str, Any], ...]
     open_breaks: tuple[dict[str, Any], ...]
 
@@ -46,12 +50,13 @@ def first_open_day() -> date | None:
 
 def state_of(day: date) -> DayState:
     """Read everything anew: the proofs of the books, the comparisons, the reports and what is open."""
-    first = first_open_day()
+    first, proofs = first_open_day(), [_proof(found) for found in _proofs(day)]
     return DayState(
         first_day=first,
         day=day,
-        objections=(*_of_books(), *_of_comparisons(day)),
+        objections=(*_of_books(), *_of_comparisons(day), *_of_proofs(proofs)),
         runs=tuple(_run(run) for run in _runs(day)),
+        proofs=tuple(proofs),
         reports=tuple(_report(statement) for statement in _reports(first, day)),
         open_breaks=tuple(_break(broken) for broken in open_breaks(day)),
     )
@@ -93,6 +98,33 @@ def _of_comparisons(day: date) -> Iterator[Objection]:
             yield Objection(f"The comparison of {account.name} for {day} is {run.state}{why}", account.slug)
         elif not run.balanced:
             yield Objection(f"The equations of {account.name} for {day} do not hold: run it again.")
+
+
+def _proofs(day: date) -> Iterator[Proof]:
+    """The proof of the difference of every account and currency that is compared."""
+    for account in compared(day):
+        for currency in currencies_of(account, scope_of(account, day)):
+            yield proof(account.pk, currency, day)
+
+
+def _of_proofs(proofs: list[dict[str, Any]]) -> Iterator[Objection]:
+    for found in proofs:
+        if found["residual_minor"]:
+            left = Money(found["residual_minor"], found["currency"])
+            text = f"{left} of the difference between {found['account']} and our books is explained by nothing."
+            yield Objection(text, found["account"])
+
+
+def _proof(found: Proof) -> dict[str, Any]:
+    return {
+        "account": found.slug,
+        "currency": found.currency,
+        "books_minor": found.books.amount_minor,
+        "timing_minor": sum(part.amount_minor for part in found.timing),
+        "breaks_minor": sum(part.amount_minor for part in found.breaks),
+        "gateway_minor": found.gateway.amount_minor,
+        "residual_minor": found.residual_minor,
+    }
 
 
 def _runs(day: date) -> list[Run]:

@@ -111,6 +111,7 @@ def _certify(
             "findings": 0,
         },
         "runs": list(state.runs),
+        "proofs": list(state.proofs),
         "reports": list(state.reports),
         "open_breaks": list(state.open_breaks),
         "exceptions": dict(sorted(exceptions.items())),

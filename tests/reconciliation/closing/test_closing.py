@@ -49,8 +49,8 @@ def compared(account: StatementAccount, day: date = DAY, *, balanced: bool = Tru
 
 def broken(account: StatementAccount) -> Break:
     return Break.objects.create(
-        account=account, kind=BreakType.MISSING_IN_PAYMENTS, key="l1", currency="USD", difference_minor=500,
-        value_minor=500, day=DAY, cause="c", because="b", opened_at=NOON, last_seen_at=NOON, due_at=LATER,
+        account=account, kind=BreakType.MISSING_AT_GATEWAY, key="l1", currency="USD", difference_minor=-1000,
+        value_minor=1000, day=DAY, cause="c", because="b", opened_at=NOON, last_seen_at=NOON, due_at=LATER,
     )  # fmt: skip
 
 
@@ -73,8 +73,19 @@ class TestClosing:
         assert (said["books"]["entries"], said["books"]["debits_minor"]) == (1, {"USD": 1000})
         assert [one["run"] for one in said["runs"]] == [run.public_id]
         assert [one["break"] for one in said["open_breaks"]] == [difference.public_id]
+        assert [(one["books_minor"], one["breaks_minor"], one["residual_minor"]) for one in said["proofs"]] == [
+            (1000, -1000, 0)
+        ]
         assert closed_through() == DAY
         assert objections_to(said) == []
+
+    def test_a_difference_that_nothing_explains_stops_it(
+        self, people: tuple[Actor, Actor], nmi: StatementAccount
+    ) -> None:
+        post(capture("day/1"))
+        compared(nmi)
+        with pytest.raises(NotAllowedNow, match=r"-10\.00 USD of the difference between nmi and our books"):
+            closing.close_day(DAY, actor=people[0], now=LATER)
 
     def test_closing_again_answers_with_the_same_close(self, people: tuple[Actor, Actor]) -> None:
         first = closing.close_day(DAY, actor=people[0], now=LATER)
