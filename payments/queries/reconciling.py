@@ -40,6 +40,10 @@ REPORTED: Final = f"""m.kind <> 'authorisation' AND (m.kind <> 'void' OR m.of_ca
 """Of a row `m` of payments_movement: the gateway has to report it."""
 SIGNED: Final = f"({_SIGN} * m.amount_minor)"
 LINE_KIND: Final = f"({_KIND})"
+MOVEMENTS: Final = "payments_movement"
+PAYMENTS: Final = "payments_payment"
+PAYOUTS: Final = "payments_payout"
+"""The tables by their names, for statements that join them to what others keep."""
 MOVED: Final = f"m.kind IN ({', '.join(repr(kind) for kind in KINDS)})"
 
 _ENTRIES: Final = f"""
@@ -275,11 +279,6 @@ def payouts_not_in_bank(account_id: int | None = None) -> list[PayoutKnown]:
     return [PayoutKnown(*row) for row in _rows(sql, {"account": account_id})]
 
 
-def payouts_by_id(ids: Sequence[int]) -> list[PayoutKnown]:
-    """These payouts."""
-    return [PayoutKnown(*row) for row in _rows(f"{_PAYOUTS} WHERE id = ANY(%(ids)s) ORDER BY id", {"ids": list(ids)})]
-
-
 def times_of_entries(source_keys: Sequence[str]) -> dict[str, datetime]:
     """When the movements happened that entries were posted for; keys of other entries are left out."""
     return dict(_rows(_KEYS, [list(source_keys)]))
@@ -288,4 +287,13 @@ def times_of_entries(source_keys: Sequence[str]) -> dict[str, datetime]:
 def _rows(sql: str, named: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, named)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def payouts_in_bank(currency: str, amount_minor: int) -> list[PayoutKnown]:
+    """Payouts of an amount that the bank has shown, whatever became of them."""
+    sql = (
+        f"{_PAYOUTS} WHERE currency = %(currency)s AND amount_minor = %(amount)s AND in_bank_on IS NOT NULL ORDER BY id"
+    )
+    return [PayoutKnown(*row) for row in _rows(sql, {"currency": currency, "amount": amount_minor})]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection
 
 from payments.queries import reconciling as ours
-from payments.queries.reconciling import MOVED, REPORTED, SIGNED, Reportable
+from payments.queries.reconciling import MOVED, MOVEMENTS, REPORTED, SIGNED, Reportable
 from reconciliation.models import Line, Match
 from reconciliation.queries.scope import LINE_IN_WINDOW, LINE_OPEN, MOVEMENT_IN_WINDOW, MOVEMENT_OPEN, Scope
 from reconciliation.rules.base import KnownCall, LineEntry, MovementEntry
@@ -37,11 +37,11 @@ SELECT l.id FROM reconciliation_line AS l
  WHERE l.id = ANY(%(line_ids)s) AND NOT l.removed AND l.kind <> ALL(%(always)s) AND {LINE_OPEN} ORDER BY l.id
 """  # noqa: S608 - made of our own constants
 _OVERDUE: Final = f"""
-SELECT m.id FROM payments_movement AS m
+SELECT m.id FROM {MOVEMENTS} AS m
  WHERE m.id > %(after)s AND {MOVED} AND ({MOVEMENT_IN_WINDOW} AND m.occurred_at < %(overdue_end)s) AND {MOVEMENT_OPEN}
    AND {REPORTED}
 UNION
-SELECT m.id FROM payments_movement AS m
+SELECT m.id FROM {MOVEMENTS} AS m
  WHERE m.id > %(after)s AND m.id = ANY(%(movement_ids)s) AND {MOVEMENT_OPEN} AND {REPORTED}
  ORDER BY 1 LIMIT {PAGE}
 """  # noqa: S608 - made of our own constants
@@ -49,7 +49,7 @@ _ALIKE: Final = f"""
 SELECT m.id
   FROM unnest(%(kinds)s::text[], %(minors)s::bigint[], %(currencies)s::text[], %(times)s::timestamptz[])
     AS want (kind, minor, currency, at)
-  JOIN payments_movement AS m ON m.currency = want.currency AND m.gateway_account_id = %(gateway)s AND {MOVED}
+  JOIN {MOVEMENTS} AS m ON m.currency = want.currency AND m.gateway_account_id = %(gateway)s AND {MOVED}
    AND {SIGNED} = want.minor AND m.occurred_at BETWEEN want.at - interval '3 days' AND want.at + interval '3 days'
  WHERE m.occurred_at BETWEEN %(earliest)s::timestamptz - interval '3 days' AND %(latest)s::timestamptz + interval '3 days'
    AND {MOVEMENT_OPEN} AND {REPORTED}
@@ -211,4 +211,5 @@ def _ids(sql: str, named: dict[str, Any]) -> list[int]:
 def _rows(sql: str, named: dict[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, named)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 
 from ledger.money import MINOR_DIGITS
-from payments.queries.reconciling import LINE_KIND, MOVED, REPORTED, SIGNED
+from payments.queries.reconciling import LINE_KIND, MOVED, MOVEMENTS, REPORTED, SIGNED
 from reconciliation.business_days import day_bounds
 from reconciliation.engine import Broken, compare
 from reconciliation.models import LineChange, Match, Run
@@ -30,7 +30,7 @@ INSERT INTO reconciliation_match (run_id, account_id, line_id, movement_id, rule
 SELECT %(run)s, %(account)s, l.id, m.id, CASE WHEN m.settlement_id = l.line_key THEN 'settlement_id' ELSE 'gateway_id' END,
        '', false, false, %(now)s, '', ''
   FROM reconciliation_line AS l
-  JOIN payments_movement AS m ON m.gateway_account_id = %(gateway)s AND m.gateway_id = l.gateway_id
+  JOIN {MOVEMENTS} AS m ON m.gateway_account_id = %(gateway)s AND m.gateway_id = l.gateway_id
  WHERE {LINE_IN_WINDOW} AND {MOVEMENT_IN_WINDOW} AND {MOVED}
    AND l.gateway_id <> '' AND l.kind = ANY(%(movements)s) AND lower(l.status) <> ALL(%(not_moved)s)
    AND l.kind = {LINE_KIND}
@@ -45,10 +45,10 @@ SELECT %(run)s, %(account)s, l.id, m.id, CASE WHEN m.settlement_id = l.line_key 
                 - abs(l.gross_minor)) <= 1))
    AND NOT EXISTS (SELECT FROM reconciliation_line AS other WHERE other.account_id = %(account)s
                       AND other.gateway_id = l.gateway_id AND other.kind = l.kind AND other.id <> l.id)
-   AND NOT EXISTS (SELECT FROM payments_movement AS other WHERE other.gateway_account_id = %(gateway)s
+   AND NOT EXISTS (SELECT FROM {MOVEMENTS} AS other WHERE other.gateway_account_id = %(gateway)s
                       AND other.gateway_id = m.gateway_id AND (other.occurrence > 0 OR other.revision > 0
                         OR other.kind = 'void' AND m.kind = 'refund' OR other.kind = 'refund' AND m.kind = 'void'))
-   AND NOT EXISTS (SELECT FROM payments_movement AS other WHERE other.gateway_account_id = %(gateway)s
+   AND NOT EXISTS (SELECT FROM {MOVEMENTS} AS other WHERE other.gateway_account_id = %(gateway)s
                       AND other.settlement_id = l.line_key AND other.settlement_id <> '' AND other.id <> m.id)
    AND {LINE_OPEN} AND {MOVEMENT_OPEN} AND {REPORTED}
 ON CONFLICT DO NOTHING
@@ -63,10 +63,12 @@ class Matched:
     early: set[int] = field(default_factory=set)
     foreign: set[int] = field(default_factory=set)
     booked: set[int] = field(default_factory=set)
+    waiting: set[int] = field(default_factory=set)
+    """Movements past their time that may stand in a report that is not there."""
 
 
-def match(run: Run, scope: Scope, terms: Terms, now: datetime) -> Matched:
-    """This function will match what is open of a run's scope.
+def match(run: Run, scope: Scope, terms: Terms, now: datetime, *, gaps: Collection[date] = ()) -> Matched:
+    """This function will match what is open of a run's scope. Days in `gaps` have no whole report: nothing is missing there.
 
     Idempotent on: matches that stand. Writes: matches, a transaction for the identities and one a page of the rest.
     """
@@ -83,8 +85,18 @@ def match(run: Run, scope: Scope, terms: Terms, now: datetime) -> Matched:
         result.foreign.update(found.foreign)
         result.booked.update(found.booked)
     broken = {movement for one in result.breaks for movement in one.movement_ids}
-    result.breaks += _missing(scope, terms, broken)
+    for one in _missing(scope, terms, broken):
+        if _may_stand_in(one, gaps, terms):
+            result.waiting.update(one.movement_ids)
+        else:
+            result.breaks.append(one)
     return result
+
+
+def _may_stand_in(one: Broken, gaps: Collection[date], terms: Terms) -> bool:
+    """Is there a day without report within the time in which it should have been reported?"""
+    last = one.found.day + timedelta(days=terms.lag_cap_days)
+    return any(one.found.day <= gap <= last for gap in gaps)
 
 
 def match_identical(run: Run, scope: Scope, now: datetime) -> int:
@@ -92,7 +104,7 @@ def match_identical(run: Run, scope: Scope, now: datetime) -> int:
     digits = "{" + ", ".join(f'"{code}": {number}' for code, number in MINOR_DIGITS.items()) + "}"
     with connection.cursor() as cursor:
         cursor.execute(_IDENTICAL, {**scope.parameters, "run": run.pk, "now": now, "digits": digits})
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def undo_restated(run: Run, now: datetime) -> int:
@@ -109,7 +121,7 @@ def undo_restated(run: Run, now: datetime) -> int:
     groups: set[str] = set()
     for line_id, at, kind, before, after, matched_at, group in rows:
         money = kind == LineChange.Kind.REMOVED or any(before.get(name) != after.get(name) for name in _MONEY)
-        if matched_at is not None and at > matched_at and money:
+        if at > matched_at and money:
             lines.add(line_id)
             groups |= {group} if group else set()
     standing = Match.objects.filter(account_id=run.account_id, undone_at=None)

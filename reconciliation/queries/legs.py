@@ -1,0 +1,258 @@
+"""What else does not line up: books and movements, payouts with items and bank, money given back twice, reports?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+from django.db.models import Sum
+
+from ledger import chart
+from ledger.queries.receivable import changes
+from payments.queries import reconciling as ours
+from payments.queries.reconciling import GivenTwice, PayoutKnown
+from reconciliation.business_days import add_business_days, day_bounds
+from reconciliation.findings import FoundBreak
+from reconciliation.models import Break, Line, LineChange, RejectedRow, Statement, StatementAccount
+from reconciliation.queries.coverage import reported_up_to
+from reconciliation.queries.scope import Scope
+from reconciliation.rules.base import said
+from reconciliation.states import OPEN_BREAK_STATES, BreakType, LineKind, StatementState
+
+BACK: Final = timedelta(days=3)
+"""How far back the books are compared with movements each night; `verify_ledger` re-adds everything."""
+_OPEN: Final = sorted(state.value for state in OPEN_BREAK_STATES)
+_PAYOUT_KINDS: Final = (LineKind.PAYOUT.value, LineKind.PAYOUT_RETURN.value)
+_ITEMS: Final = """
+SELECT l.payout_id, l.currency,
+       sum(coalesce(l.net_minor, l.gross_minor - coalesce(l.fee_minor, 0) - coalesce(l.tax_minor, 0)))::bigint, count(*)
+  FROM reconciliation_line AS l
+ WHERE l.account_id = %(account)s AND l.payout_id = ANY(%(payouts)s) AND l.payout_id <> '' AND NOT l.removed
+   AND l.kind NOT IN ('payout', 'payout_return', 'decline') AND lower(l.status) <> ALL(%(not_moved)s)
+ GROUP BY l.payout_id, l.currency ORDER BY l.payout_id, l.currency
+"""
+
+
+def books_off(scope: Scope) -> Iterator[FoundBreak]:
+    """Movements without entry, and entries of movements that there are not, of the last days."""
+    assert scope.gateway_account_id is not None
+    since = max(scope.start, day_bounds(scope.day - BACK, ZoneInfo(scope.zone))[0])
+    named = Break.objects.filter(account_id=scope.account_id, kind=BreakType.MISSING_IN_LEDGER, state__in=_OPEN)
+    ids = [pk for pk in named.values_list("movement_id", flat=True) if pk]
+    rows = ours.unbooked(scope.gateway_account_id, start=since, end=scope.end, ids=ids, zone=scope.zone)
+    for row in rows:
+        yield FoundBreak(
+            kind=BreakType.MISSING_IN_LEDGER,
+            key=f"movement:{row.id}",
+            currency=row.currency,
+            difference_minor=row.minor,
+            value_minor=abs(row.minor),
+            day=row.day,
+            cause="movements without entry",
+            because=f"{said(row.minor, row.currency)} moved at the gateway, and the books have no entry {row.source_key}.",
+            ours={"movement": row.gateway_id, "entry": row.source_key},
+            movement_id=row.id,
+            payment_id=row.payment_id,
+            payment_public_id=row.payment_public_id,
+        )
+    yield from _entries_of_nothing(scope, since.date() - timedelta(days=1))
+
+
+def _entries_of_nothing(scope: Scope, first: date) -> Iterator[FoundBreak]:
+    booked = [
+        change
+        for change in changes(chart.GATEWAY_RECEIVABLE.code, scope.slug, first=first, last=scope.day)
+        if change.source_key.startswith(f"movement:{scope.slug}:")
+    ]
+    for page in (booked[at : at + 5_000] for at in range(0, len(booked), 5_000)):
+        known = ours.times_of_entries([change.source_key for change in page])
+        for change in page:
+            if change.source_key in known:
+                continue
+            money = said(change.amount_minor, change.currency)
+            yield FoundBreak(
+                kind=BreakType.DUPLICATE_INTERNAL,
+                key=f"entry:{change.entry}",
+                currency=change.currency,
+                difference_minor=-change.amount_minor,
+                value_minor=abs(change.amount_minor),
+                day=change.booked_on,
+                cause="entries without movement",
+                because=f"Entry {change.entry} books {money}, and no movement names it.",
+                ours={"entry": change.entry, "source": change.source_key},
+            )
+
+
+def given_back_twice(scope: Scope) -> Iterator[FoundBreak]:
+    """Payments of which more went back than came in, all of it known to us: refunds beyond the charge, or both ways."""
+    assert scope.gateway_account_id is not None
+    kinds = [BreakType.DUAL_REFUND, BreakType.REFUND_EXCEEDS]
+    named = Break.objects.filter(account_id=scope.account_id, kind__in=kinds, state__in=_OPEN)
+    payments = [pk for pk in named.values_list("payment_id", flat=True) if pk]
+    rows = ours.given_twice(
+        scope.gateway_account_id, start=scope.start, end=scope.end, payments=payments, zone=scope.zone
+    )
+    return (_given_twice(row) for row in rows)
+
+
+def _given_twice(row: GivenTwice) -> FoundBreak:
+    both = row.refunded_minor > 0 and row.charged_back_minor > 0
+    refunded, back = said(row.refunded_minor, row.currency), said(row.charged_back_minor, row.currency)
+    ways = (
+        f"{refunded} were refunded and {back} charged back"
+        if both
+        else f"{said(row.refunded_minor + row.charged_back_minor, row.currency)} went back"
+    )
+    return FoundBreak(
+        kind=BreakType.DUAL_REFUND if both else BreakType.REFUND_EXCEEDS,
+        key=f"payment:{row.payment_public_id}:{row.currency}",
+        currency=row.currency,
+        difference_minor=0,
+        value_minor=row.refunded_minor + row.charged_back_minor - row.taken_minor,
+        day=row.day,
+        cause="refunded and charged back" if both else "refunds beyond the charge",
+        because=f"{ways} of {said(row.taken_minor, row.currency)} taken.",
+        ours={"payment": row.payment_public_id},
+        movement_id=row.movement_id,
+        payment_id=row.payment_id,
+        payment_public_id=row.payment_public_id,
+    )
+
+
+def payouts_off(scope: Scope) -> Iterator[FoundBreak]:
+    """Payouts that are not the sum of their items, where the items are known to be whole."""
+    assert scope.gateway_account_id is not None
+    lines = Line.objects.filter(account_id=scope.account_id, day__range=(scope.first, scope.day), removed=False)
+    told = set(lines.exclude(payout_id="").values_list("payout_id", flat=True).distinct())
+    named = Break.objects.filter(account_id=scope.account_id, kind=BreakType.PAYOUT_SUM_MISMATCH, state__in=_OPEN)
+    told |= {key.removeprefix("payout:") for key in named.values_list("key", flat=True)}
+    whole = _itemised(scope, sorted(told))
+    payouts = {payout.gateway_id: payout for payout in ours.payouts_named(scope.gateway_account_id, sorted(whole))}
+    with connection.cursor() as cursor:
+        cursor.execute(_ITEMS, {**scope.parameters, "payouts": sorted(payouts)})
+        sums: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+        for payout_id, currency, net, count in cursor.fetchall():
+            sums[payout_id][currency] = (net, count)
+    for gateway_id, payout in sorted(payouts.items()):
+        net, count = sums[gateway_id].get(payout.currency, (0, 0))
+        if net != payout.amount_minor:
+            yield _sum_off(payout, net, count)
+
+
+def _itemised(scope: Scope, payout_ids: Sequence[str]) -> set[str]:
+    """Payouts whose items are all there: a whole report itemises them, or stands beside the payout's own line."""
+    reports = Statement.objects.filter(account_id=scope.account_id, state=StatementState.READ, complete=True)
+    told = set(reports.filter(payout_id__in=payout_ids).values_list("payout_id", flat=True))
+    account = StatementAccount.objects.get(pk=scope.account_id)
+    if account.fetched:
+        return told
+    beside = Line.objects.filter(
+        account_id=scope.account_id, payout_id__in=payout_ids, kind=LineKind.PAYOUT, removed=False,
+        statement__complete=True,
+    )  # fmt: skip
+    items = Line.objects.filter(account_id=scope.account_id, payout_id__in=payout_ids, removed=False)
+    itemised = set(items.exclude(kind__in=_PAYOUT_KINDS).values_list("payout_id", flat=True).distinct())
+    return told | (set(beside.values_list("payout_id", flat=True)) & itemised)
+
+
+def _sum_off(payout: PayoutKnown, net: int, count: int) -> FoundBreak:
+    items, sent = said(net, payout.currency), said(payout.amount_minor, payout.currency)
+    return FoundBreak(
+        kind=BreakType.PAYOUT_SUM_MISMATCH,
+        key=f"payout:{payout.gateway_id}",
+        currency=payout.currency,
+        difference_minor=0,
+        value_minor=abs(net - payout.amount_minor),
+        day=payout.made_at.date(),
+        cause=f"items of payout {payout.gateway_id}",
+        because=f"Its {count} items come to {items}, the payout is {sent}: {said(net - payout.amount_minor, payout.currency)} off.",
+        ours={"payout": sent, "payout id": payout.gateway_id},
+        theirs={"items": items, "count": str(count)},
+        payout_id=payout.id,
+    )
+
+
+def payouts_late(scope: Scope, account: StatementAccount) -> Iterator[FoundBreak]:
+    """Payouts that should be in the bank by what the bank has reported. Without a bank's report nothing can be said."""
+    assert scope.gateway_account_id is not None
+    banks = StatementAccount.objects.filter(kind=StatementAccount.Kind.BANK)
+    reported = [day for day in map(reported_up_to, banks) if day is not None]
+    if not reported:
+        return
+    up_to = min(max(reported), scope.day)
+    holidays = [date.fromisoformat(text) for text in account.holidays]
+    for payout in ours.payouts_not_in_bank(scope.gateway_account_id):
+        due = add_business_days(payout.arrives_on, account.bank_days, holidays)
+        if due >= up_to or payout.amount_minor == 0:
+            continue
+        money = said(payout.amount_minor, payout.currency)
+        yield FoundBreak(
+            kind=BreakType.PAYOUT_NOT_IN_BANK,
+            key=f"payout:{payout.gateway_id}",
+            currency=payout.currency,
+            difference_minor=0,
+            value_minor=abs(payout.amount_minor),
+            day=payout.arrives_on,
+            cause=f"payouts not in the bank, {payout.currency}",
+            because=f"{money} were to arrive on {payout.arrives_on}; the bank's report up to {up_to} does not show it.",
+            ours={"payout": payout.gateway_id, "state": payout.state, "amount": money, "reference": payout.bank_ref},
+            payout_id=payout.id,
+        )
+
+
+def reports_off(scope: Scope) -> Iterator[FoundBreak]:
+    """Rows nobody could read, and closed reports that say something else now."""
+    statements = Statement.objects.filter(account_id=scope.account_id, ends_on__range=(scope.first, scope.day))
+    rejected = RejectedRow.objects.filter(statement__in=statements.filter(state=StatementState.READ))
+    for statement in statements.filter(pk__in=rejected.values("statement")).order_by("id"):
+        rows = list(rejected.filter(statement=statement).order_by("number")[:20])
+        yield FoundBreak(
+            kind=BreakType.ROW_REJECTED,
+            key=f"statement:{statement.public_id}",
+            currency="",
+            difference_minor=0,
+            value_minor=0,
+            day=statement.ends_on or scope.day,
+            cause=f"rows of {statement.source} that cannot be read",
+            because=f"{statement.lines_rejected} rows of {statement.name} cannot be read; row {rows[0].number}: {rows[0].reason}"[
+                :400
+            ],
+            theirs={str(row.number): row.reason for row in rows},
+            statement_id=statement.pk,
+        )
+    yield from _restated(scope)
+
+
+def _restated(scope: Scope) -> Iterator[FoundBreak]:
+    kinds = [LineChange.Kind.CHANGED, LineChange.Kind.ADDED, LineChange.Kind.REMOVED]
+    rows = LineChange.objects.filter(
+        statement__account_id=scope.account_id, statement__ends_on__range=(scope.first, scope.day), kind__in=kinds
+    ).exclude(net_difference_minor=0)
+    groups = (
+        rows.values("statement", "currency").annotate(net=Sum("net_difference_minor")).order_by("statement", "currency")
+    )
+    for group in groups:
+        statement = Statement.objects.get(pk=group["statement"])
+        changed = rows.filter(statement=statement, currency=group["currency"]).select_related("line").order_by("id")
+        at_risk = sum(abs(change.net_difference_minor) for change in changed)
+        net, count = said(group["net"], group["currency"]), len(changed)
+        yield FoundBreak(
+            kind=BreakType.REPORT_RESTATED,
+            key=f"statement:{statement.public_id}:{group['currency']}",
+            currency=group["currency"],
+            difference_minor=0,
+            value_minor=at_risk,
+            day=statement.ends_on or scope.day,
+            cause=f"restated reports of {statement.source}",
+            because=f"{statement.name} says {count} lines of a closed report differently: {net} in all.",
+            theirs={
+                change.line.line_key: f"{change.kind} {said(change.net_difference_minor, change.currency)}"
+                for change in changed[:20]
+            },
+            statement_id=statement.pk,
+            line_id=changed[0].line_id if count == 1 else None,
+        )
