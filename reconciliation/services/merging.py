@@ -244,10 +244,14 @@ def _merged(name: str) -> str:
 def _differences(shown: dict[str, str], old: dict[str, str], fresh: dict[str, str]) -> str:
     """JSON of the fields that differ, as `shown` has them; what was not told is left out."""
     parts = ", ".join(
-        f"'{name}', CASE WHEN {old[name]} IS DISTINCT FROM {fresh[name]} THEN to_jsonb({shown[name]}) END"
+        f"'{name}', CASE WHEN {old[name]} IS DISTINCT FROM {fresh[name]} THEN to_jsonb({_told(shown, name)}) END"
         for name in _ALL
     )
     return f"jsonb_strip_nulls(jsonb_build_object({parts}))"
+
+
+def _told(shown: dict[str, str], name: str) -> str:
+    return f"NULLIF({shown[name]}, '')" if name in _TEXTS else shown[name]
 
 
 _TOLD: Final = f"""

@@ -53,7 +53,7 @@ def test_a_page_that_never_came_makes_the_report_incomplete():
     gateway(source="stripe_balance")
     statement = read("acme", api_report([balance_row(1)], rows=101, incomplete="Page 2 did not answer."))
     assert not statement.complete
-    assert statement.incomplete_because == "It says 101 rows, but 1 were read. Page 2 did not answer."
+    assert statement.incomplete_because == "Page 2 did not answer. It says 101 rows, but 1 were read."
 
 
 def test_a_garbled_row_is_rejected_with_its_number_and_reason():

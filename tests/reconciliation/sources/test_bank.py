@@ -27,7 +27,8 @@ def entry(
 
 def detail(reference: str, amount: str = "") -> str:
     money = f'<Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd>' if amount else ""
-    return f"<TxDtls><Refs><EndToEndId>{reference}</EndToEndId></Refs>{money}<RmtInf><Ustrd>Payout {reference}</Ustrd></RmtInf></TxDtls>"
+    named = f"<Refs><EndToEndId>{reference}</EndToEndId></Refs>"
+    return f"<TxDtls>{named}{money}<RmtInf><Ustrd>Payout {reference}</Ustrd></RmtInf></TxDtls>"
 
 
 def balance(code: str, amount: str) -> str:

@@ -90,7 +90,8 @@ def test_what_does_not_fit_is_rejected_and_says_why(row, reason):
 
 @pytest.mark.parametrize(
     ("currency", "text", "minor"),
-    [("USD", "10", 1000), ("USD", "10.5", 1050), ("JPY", "1200", 1200), ("KWD", "1.234", 1234), ("USD", "0", 0), ("USD", "-7.00", -700),
+    [("USD", "10", 1000), ("USD", "10.5", 1050), ("JPY", "1200", 1200), ("KWD", "1.234", 1234), ("USD", "0", 0),
+     ("USD", "-7.00", -700),
      ("USD", "−7.00", -700), ("USD", "92233720368547758.07", 2**63 - 1)],
 )  # fmt: skip
 def test_amounts_keep_the_decimals_of_their_currency(currency, text, minor):
@@ -157,7 +158,8 @@ def test_a_row_of_totals_is_control_and_no_line():
     columns = replace(COLUMNS, columns=COLUMNS.columns | {"count": "Id2"}, total_row="Total")
     items = _read(f"{HEADING},Id2\nk1,Sale,USD,10.00,0.30,9.70,2026-11-20,\nTotal,,USD,10.00,0.30,9.70,,1\n", columns)
     assert items[1:] == [
-        ControlTotal("gross", 1000, "USD"), ControlTotal("fee", 30, "USD"), ControlTotal("net", 970, "USD"), ControlTotal("lines", 1),
+        ControlTotal("gross", 1000, "USD"), ControlTotal("fee", 30, "USD"), ControlTotal("net", 970, "USD"),
+        ControlTotal("lines", 1),
     ]  # fmt: skip
 
 
