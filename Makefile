@@ -19,7 +19,7 @@ run: $(RUN_STAMP) ## start everything (PORT, SIMULATOR_PORT, DATA_DIR, DEMO=0, D
 	@exec $(PY) manage.py up
 
 test: $(DEV_STAMP) ## the whole suite, in parallel, on a real PostgreSQL and Redis
-	@exec $(PY) -m pytest -n $(WORKERS)
+	@exec $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(DEV_STAMP) ## style, types, import contracts, migrations, house rules
 	$(VENV)/bin/ruff check .

@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -110,8 +110,48 @@ def free_port() -> int:
         return port
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests need a browser: without one they are skipped loudly, or fail where REQUIRE_BROWSER=1."""
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many workers again as there are processors, and one more: tests wait for processes and databases."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 + processors * 3 // 2
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long begins first; browser tests need a browser."""
+    if worker := getattr(config, "workerinput", None):
+        items[:] = dealt_out(items, int(worker["workercount"]))
+    _skip_without_browser(items)
+
+
+def dealt_out(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The same tests so that each worker's part of the list, an unbroken one, begins with slow ones.
+
+    Nothing long is left for the end then, when the other workers have nothing to do. A module stays in one hand, as do the
+    browser tests: they share processes that are dear to start.
+    """
+    families: dict[str, list[pytest.Item]] = {}
+    quick: list[pytest.Item] = []
+    for item in items:
+        if item.get_closest_marker("browser"):
+            families.setdefault("browser", []).append(item)
+        elif item.get_closest_marker("slow"):
+            families.setdefault(item.nodeid.partition("::")[0], []).append(item)
+        else:
+            quick.append(item)
+    hands: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for family in sorted(families.values(), key=len, reverse=True):
+        min(hands, key=len).extend(family)
+    dealt: list[pytest.Item] = []
+    for left, hand in zip(range(workers, 0, -1), hands, strict=True):
+        share = max(0, (len(items) - len(dealt)) // left - len(hand))
+        dealt += [*hand, *quick[:share]]
+        del quick[:share]
+    return [*dealt, *quick]
+
+
+def _skip_without_browser(items: list[pytest.Item]) -> None:
+    """They are skipped loudly, or fail where REQUIRE_BROWSER=1."""
     if BROWSER or os.environ.get("REQUIRE_BROWSER") == "1":
         return
     for item in items:

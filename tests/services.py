@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -32,6 +34,10 @@ TEMPLATES_KEPT = 4
 POSTGRES, VALKEY = servers(FOLDER)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 _held: list[TextIO] = []  # the lease, open until this process ends
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    # Not beside the sources, then: but a run starts hundreds of processes of the same code, which compile it once.
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(FOLDER / "compiled")
+    sys.dont_write_bytecode = False
 
 
 def _lock(name: str, kind: int) -> TextIO:
@@ -90,11 +96,12 @@ def _make_template(admin: psycopg.Connection) -> str:
             return name
         _drop(admin, name)
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER)))
-        migrated = subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), "migrate", "--skip-checks", "--verbosity", "0"],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-            env={**os.environ, "DATABASE_URL": POSTGRES.url(name, APP), "DATABASE_OWNER_URL": POSTGRES.url(name, OWNER)},
-        )  # fmt: skip
+        with _reading_along():
+            migrated = subprocess.run(
+                [sys.executable, str(ROOT / "manage.py"), "migrate", "--skip-checks", "--verbosity", "0"],
+                cwd=ROOT, capture_output=True, text=True, check=False,
+                env={**os.environ, "DATABASE_URL": POSTGRES.url(name, APP), "DATABASE_OWNER_URL": POSTGRES.url(name, OWNER)},
+            )  # fmt: skip
         if migrated.returncode:
             raise SystemExit(f"The migrations do not apply:\n{migrated.stdout}{migrated.stderr}")
         admin.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(sql.Identifier(name)))
@@ -102,6 +109,23 @@ def _make_template(admin: psycopg.Connection) -> str:
     finally:
         admin.execute("SELECT pg_advisory_unlock(735001)")
     return name
+
+
+@contextmanager
+def _reading_along() -> Iterator[None]:
+    """On a fresh checkout nothing is compiled either: one process compiles all tests while another migrates.
+
+    Otherwise each worker would, all of them the same. It reaches no server, as a worker that is given no test.
+    """
+    compiler = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-p", "no:cacheprovider", str(ROOT / "tests")],
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTEST_XDIST_WORKER": "compiler", "TEST_RUN": str(os.getpid()), "TEST_TEMPLATE": ""},
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        compiler.wait(120)
 
 
 def _drop_old_templates(admin: psycopg.Connection) -> None:
