@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 
 # The kit first, then one sheet for each group of pages.
-STYLE_SHEETS = ("console", "payment", "review", "ledger", "declines", "gateway", "upload", "finance")
+STYLE_SHEETS = ("console", "payment", "review", "ledger", "declines", "gateway", "upload", "finance", "reports")
 
 
 def style_sheet(path: str) -> Callable[[HttpRequest], str]:

@@ -193,12 +193,12 @@ class _Beats:
         self._job, self._clock = job, clock
         self._last = clock()
 
-    def __call__(self, rows: int) -> None:
+    def __call__(self, rows: int, total: int) -> None:
         now = self._clock()
         if now - self._last < BEAT:
             return
         self._last = now
-        said = _held(self._job).update(rows_done=rows, beaten_at=now, next_check_at=now + LEASE)
+        said = _held(self._job).update(rows_done=rows, rows_total=total, beaten_at=now, next_check_at=now + LEASE)
         if not said:
             raise _LostHold
 

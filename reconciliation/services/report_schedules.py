@@ -47,7 +47,7 @@ def add_schedule(wanted: Wanted, *, actor: Actor, now: datetime, request_id: str
     Raises: Forbidden; NotFound; InvalidInput naming the field. Idempotent on: request_id. Writes: the schedule.
     """
     actor.require(RIGHT)
-    raw = check_wanted(wanted, actor, now)
+    raw = _checked(wanted, actor, now)
     schedule = ReportSchedule(
         report=wanted.report, format=wanted.format, parameters=raw, every=wanted.every, hour=wanted.hour,
         recipients=list(wanted.recipients), made_by=actor.label, request_id=request_id,
@@ -80,7 +80,14 @@ def switch_schedule(schedule_id: int, *, enabled: bool, version: int, actor: Act
     return schedule
 
 
-def check_wanted(wanted: Wanted, actor: Actor, now: datetime) -> dict[str, str]:
+def preview_schedule(wanted: Wanted, *, actor: Actor, now: datetime) -> datetime:
+    """When its first report would be made. Raises what `add_schedule` raises; writes nothing."""
+    actor.require(RIGHT)
+    _checked(wanted, actor, now)
+    return next_firing(wanted.every, wanted.hour, now)
+
+
+def _checked(wanted: Wanted, actor: Actor, now: datetime) -> dict[str, str]:
     """The parameters as text, if the schedule can be. Raises: InvalidInput naming the field; NotFound."""
     report = report_named(wanted.report)
     if wanted.every not in Every.values:

@@ -37,7 +37,9 @@ class Command(BaseCommand):
         known = {parameter.name: parameter for report in REPORTS.values() for parameter in report.parameters}
         for name, parameter in known.items():
             if parameter.asks == Asks.FLAG:
-                parser.add_argument(f"--{name}", dest=f"ask_{name}", action="store_const", const="yes", help=parameter.words)
+                parser.add_argument(
+                    f"--{name}", dest=f"ask_{name}", action="store_const", const="yes", help=parameter.words
+                )
             else:
                 parser.add_argument(f"--{name}", dest=f"ask_{name}", help=parameter.words)
 
@@ -70,7 +72,9 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(manifest))
         else:
-            self.stderr.write(f"{manifest['rows']:,} rows, {manifest['size']:,} bytes, SHA-256 {manifest['sha256']}: {target}")
+            self.stderr.write(
+                f"{manifest['rows']:,} rows, {manifest['size']:,} bytes, SHA-256 {manifest['sha256']}: {target}"
+            )
 
     def _target(self, options: dict[str, Any]) -> Path | None:
         if options["out"]:

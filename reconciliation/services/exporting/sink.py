@@ -6,22 +6,22 @@ import hashlib
 from collections.abc import Callable
 from typing import IO
 
-Progress = Callable[[int], None]
-"""Told how many rows are written, now and then. May raise to stop the report."""
+Progress = Callable[[int, int], None]
+"""Told how many rows are written, of how many, now and then. May raise to stop the report."""
 BLOCK = 64 * 1024
 PAUSE_ROWS = 5_000
 """Rows between two words about progress, where rows cost much."""
 
 
-def no_progress(rows: int) -> None:
+def no_progress(rows: int, total: int) -> None:
     """Nobody listens."""
 
 
 class Sink:
     """Gathers small pieces into blocks. `flush` after the last one."""
 
-    def __init__(self, file: IO[bytes], progress: Progress = no_progress) -> None:
-        self._file, self._progress = file, progress
+    def __init__(self, file: IO[bytes], progress: Progress = no_progress, *, total: int = 0) -> None:
+        self._file, self._progress, self._total = file, progress, total
         self._digest = hashlib.sha256()
         self._held = bytearray()
         self.size = 0
@@ -39,13 +39,13 @@ class Sink:
         self.rows += 1
         if len(self._held) >= BLOCK:
             self.flush()
-            self._progress(self.rows)
+            self._progress(self.rows, self._total)
 
     def count_row(self) -> None:
         """A row that is written by somebody else."""
         self.rows += 1
         if self.rows % PAUSE_ROWS == 0:
-            self._progress(self.rows)
+            self._progress(self.rows, self._total)
 
     def flush(self) -> None:
         """Write what is held."""

@@ -22,9 +22,9 @@ def write_report(order: Order, file: IO[bytes], progress: Progress = no_progress
     Raises: ExportBroken if the rows written are not the rows counted; whatever `progress` raises. Reads only.
     """
     report, query = order.report, order.report.query(order.given)
-    sink = Sink(file, progress)
     with snapshot() as own:
         rows, totals = totals_of(report, all_rows(own, totals_select(report, query), query.args))
+        sink = Sink(file, progress, total=rows)
         if order.kind == Format.CSV:
             write_csv(own, report, query, sink)
         elif order.kind == Format.XLSX:

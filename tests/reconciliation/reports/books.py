@@ -49,7 +49,9 @@ def books() -> None:
     )  # fmt: skip
 
 
-def exported(name: str, kind: str = "csv", *, actor: Actor = SYSTEM, now: datetime = NOW, **raw: object) -> tuple[bytes, Any]:
+def exported(
+    name: str, kind: str = "csv", *, actor: Actor = SYSTEM, now: datetime = NOW, **raw: object
+) -> tuple[bytes, Any]:
     """A report's file and its manifest."""
     file = io.BytesIO()
     manifest = export(name, kind, {key.rstrip("_"): value for key, value in raw.items()}, file, actor=actor, now=now)
