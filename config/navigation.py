@@ -42,6 +42,11 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Finance",
         (
+            Entry("Payouts", "local_shipping", "payments.payout"),
+            Entry("Contract rates", "percent", "reconciliation.contractrate"),
+            Entry("Alarms", "notifications", "reconciliation.alert"),
+            Entry("Reports", "download", "reconciliation.reportjob"),
+            Entry("Report schedules", "event_repeat", "reconciliation.reportschedule"),
             Entry("Closed days", "event_available", "reconciliation.dayclose"),
             Entry("Opening positions", "flag", "reconciliation.openingfile"),
         ),

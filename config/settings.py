@@ -254,6 +254,7 @@ CONSOLE_LINKS = {
     "sch_": "admin:payments_schedule_change",
     "evt_": "admin:payments_inboundevent_change",
     "dsp_": "admin:payments_dispute_change",
+    "po_": "admin:payments_payout_change",
     "je_": "admin:ledger_journalentry_change",
     "brk_": "admin:reconciliation_break_change",
     "res_": "admin:reconciliation_resolution_change",
@@ -262,6 +263,7 @@ CONSOLE_BANNERS: list[str] = [
     "payments.queries.stops.switch_banner",
     "payments.queries.stops.pause_banner",
     "payments.queries.queues.incident_banner",
+    "reconciliation.queries.alarms.alarm_banner",
 ]  # dotted callables `(request) -> Banner | None`, shown above every page
 CONSOLE_QUEUES: list[str] = [
     "payments.queries.queues.reviews_due",
@@ -278,6 +280,8 @@ CONSOLE_QUEUES: list[str] = [
 
 # --- what apps hang onto the project --------------------------------------------------------------------------------------
 MORE_APPROVABLES: dict[str, str] = {
+    "add_contract_rate": "reconciliation.services.contract_rates.ADD_RATE",
+    "end_contract_rate": "reconciliation.services.contract_rates.END_RATE",
     "close_day": "reconciliation.services.closing.CLOSE_DAY",
     "book_opening": "reconciliation.services.go_live.BOOK_OPENING",
     "reopen_day": "reconciliation.services.closing.REOPEN_DAY",
@@ -303,6 +307,9 @@ METRICS: list[str] = [
     "payments.queries.metrics.open_questions",
     "payments.queries.metrics.sending",
     "payments.queries.metrics.unfinished_payments",
+    "reconciliation.queries.metrics.open_breaks",
+    "reconciliation.queries.metrics.runs",
+    "reconciliation.queries.metrics.alarms",
 ]  # dotted callables `() -> Iterable[(name, help, {label: text}, value)]`, gauges asked by /metrics
 
 LOGGING = {
