@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import F, Sum
 
 from ledger import chart
 from ledger.queries.receivable import changes
@@ -232,6 +232,8 @@ def _restated(scope: Scope) -> Iterator[FoundBreak]:
     rows = LineChange.objects.filter(
         statement__account_id=scope.account_id, statement__ends_on__range=(scope.first, scope.day), kind__in=kinds
     ).exclude(net_difference_minor=0)
+    # A file that was read again another way, or that had not been final, is no gateway's change of mind.
+    rows = rows.exclude(statement__restates__sha256=F("statement__sha256")).exclude(statement__restates__closed=False)
     groups = (
         rows.values("statement", "currency").annotate(net=Sum("net_difference_minor")).order_by("statement", "currency")
     )

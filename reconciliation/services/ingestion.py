@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from payments.card_numbers import without_card_numbers
 from payments.errors import InvalidInput, NotFound
@@ -244,39 +245,45 @@ def _merge(statement: Statement, stage: Stage, now: datetime, *, tells_all: bool
     if stage.unkeyed:
         number_occurrences()
     merged.new = add_new(statement)
-    earlier = _restated(statement) if tells_all and statement.closed and statement.complete else []
-    if earlier:
-        merged.removed = remove_gone(statement, earlier, now)
-        note_added(statement, now)
+    earlier = _replaced(statement)
+    if earlier is not None:
+        reread = earlier.sha256 == statement.sha256
+        if reread or (tells_all and statement.closed):
+            merged.removed = remove_gone(statement, _chain(earlier), now)
+        if tells_all and earlier.complete and earlier.closed and not reread:
+            note_added(statement, now)
     if merged.new < stage.read - stage.rejected:
         merge_rest(statement, now, merged)
     keep_rejected(statement)
     return merged
 
 
-def _restated(statement: Statement) -> list[int]:
-    """Ids of the report of the same days that this one takes the place of, and of those it had replaced itself.
+def _replaced(statement: Statement) -> Statement | None:
+    """The report that this one takes the place of, marked so: the same file read another way, or the same days told anew.
 
-    It is the same report, and not another part of the day, if more than half of the earlier lines stand in it.
+    It is told anew, and not another part of the day, if more than half of the earlier lines stand in it. What is open or
+    incomplete replaces nothing that is closed.
     """
     same = Statement.objects.filter(
         account_id=statement.account_id,
         source=statement.source,
         payout_id=statement.payout_id,
-        starts_on=statement.starts_on,
-        ends_on=statement.ends_on,
-        closed=True,
         state=StatementState.READ.value,
-    )
-    for earlier in same.exclude(pk=statement.pk).order_by("-id").select_for_update():
-        chain = _chain(earlier)
-        brought, found = share_found(chain, statement.account_id)
-        if brought and found * 2 > brought:
+    ).filter(Q(sha256=statement.sha256) | Q(starts_on=statement.starts_on, ends_on=statement.ends_on))
+    for earlier in same.exclude(pk=statement.pk).order_by("-id").select_for_update(of=("self",)):
+        if earlier.sha256 == statement.sha256 or _is_told_anew(earlier, statement):
             earlier.mark_superseded()
             earlier.save()
             statement.restates = earlier
-            return chain
-    return []
+            return earlier
+    return None
+
+
+def _is_told_anew(earlier: Statement, statement: Statement) -> bool:
+    if not statement.complete or (earlier.closed and not statement.closed):
+        return False
+    brought, found = share_found(_chain(earlier), statement.account_id)
+    return found * 2 > brought if brought else not earlier.complete
 
 
 def _chain(statement: Statement) -> list[int]:

@@ -17,6 +17,7 @@ from tests.reconciliation.ingestion.reports import (
     NOW,
     adds_up,
     api_report,
+    balance_row,
     csv_file,
     gateway,
     lines,
@@ -128,6 +129,26 @@ def test_a_report_that_is_not_closed_promises_nothing():
     assert lines()[0].fee_minor == 40
 
 
+def test_a_file_read_again_another_way_takes_back_what_was_misread():
+    account = gateway()
+    columns = {"gross": "Gross", "occurred_at": "Day", "currency": "Currency"}
+    mapping(account, columns=columns, kinds={}, date_format="%Y-%m-%d", decimal_mark="")
+    content = b"Day,Currency,Gross\n2026-11-20,USD,500\n"
+    read("acme", content)
+    mapping(account, columns=columns, kinds={}, date_format="%Y-%m-%d")
+    again = read("acme", content)
+    assert (again.lines_new, again.lines_removed) == (1, 1)
+    assert sorted((line.gross_minor, line.removed) for line in lines()) == [(500, True), (50_000, False)]
+
+
+def test_a_whole_report_takes_the_place_of_a_part_of_it():
+    gateway("acme", source="stripe_balance")
+    part = read("acme", api_report([balance_row(1)], incomplete="Page 2 did not answer."), starts_on=DAY, ends_on=DAY)
+    whole = read("acme", api_report([balance_row(1), balance_row(2)]), starts_on=DAY, ends_on=DAY)
+    assert whole.restates_id == part.pk
+    assert not LineChange.objects.exists()
+
+
 def test_two_formats_of_one_day_complete_each_other():
     account = gateway("nmi", source="nmi_window")
     columns = {"line_key": "{Id}:{kind}", "gateway_id": "Id", "kind": "Type", "gross": "Gross", "fee": "Fee"}
@@ -166,7 +187,10 @@ def test_the_same_file_is_read_again_once_its_mapping_is_mended():
     content = csv_file(sale(1), sale(2, Type="Auto"))
     assert read("acme", content).lines_rejected == 1
     mapping(account, kinds={"Sale": "charge", "Auto": "charge"})
+    first = Statement.objects.get()
     mended = read("acme", content)
+    assert mended.restates_id == first.pk
+    assert Statement.objects.get(pk=first.pk).state == StatementState.SUPERSEDED
     assert (mended.lines_new, mended.lines_known, mended.lines_rejected) == (1, 1, 0)
     assert read("acme", content).pk == mended.pk
 
