@@ -89,9 +89,14 @@ def owner_connection(django_db_setup: None) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def live_env(django_db_setup: None, tmp_path: Path) -> dict[str, str]:
     """The environment for a process of ours started by a test: this worker's database and Redis, no owner's URL."""
+    return environment_of_a_process(tmp_path)
+
+
+def environment_of_a_process(data_dir: Path) -> dict[str, str]:
+    """The same for one that outlives a test."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "GATEWAY_"))}
     inherited.pop("DATABASE_OWNER_URL", None)
-    return {**inherited, "DATA_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(services.ROOT)}
+    return {**inherited, "DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(services.ROOT)}
 
 
 @pytest.fixture

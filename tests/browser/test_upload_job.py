@@ -29,16 +29,16 @@ from tests.payments.factories import Clock
 from tests.simulator_fixture import SimulatorProcess, start_simulator
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-ROWS = 300
+ROWS = 150
 GOOD = [order(f"member-{number:03d}", f"{number}.50") for number in range(1, ROWS + 1)]
 BAD = {
     7: order("member-003", "8.50"),
     40: order("member-041", "12.345"),
     41: order("member-042", "1.2E+3"),
-    80: order("member-081", currency="usd"),
-    120: order("member-121", token=CARD),
-    200: order("member-201", "1.234,50"),
-    299: order("", "300.50"),
+    60: order("member-061", currency="usd"),
+    80: order("member-081", token=CARD),
+    120: order("member-121", "1.234,50"),
+    149: order("", "150.50"),
 }
 
 
@@ -117,7 +117,7 @@ def test_from_a_spreadsheet_with_mistakes_to_its_results_past_a_gateway_that_goe
     olga.press("Start it")
     olga.page.fill("[name=reason]", "The dues of March.")
     olga.press("Show what will happen")
-    olga.says("A second person is asked to let 300 payments begin.")
+    olga.says(f"A second person is asked to let {ROWS} payments begin.")
     olga.shot("job-3-asks")
     olga.press("Start it")
     olga.says("waits for a second person")
@@ -134,7 +134,7 @@ def test_from_a_spreadsheet_with_mistakes_to_its_results_past_a_gateway_that_goe
     fred.says("dues-corrected.xlsx")
     fred.shot("job-7-agree")
     fred.press("Agree: do it")
-    fred.says("Started: 300 rows become payments.")
+    fred.says(f"Started: {ROWS} rows become payments.")
 
     # Olga's page follows by itself. NMI goes down while she looks.
     expect(olga.page.locator(".cf-pick").get_by_role("link", name=re.compile("^paid [0-9]+$"))).to_be_visible(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from django.utils import timezone
 from payments.models import IdempotencyRecord, Payment
 from payments.services.accounts import ensure_gateway_account
 from payments.services.tokens import issue_token
+from tests.conftest import environment_of_a_process
 from tests.payments.api.callers import CARD, intent
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -62,26 +64,34 @@ class Server:
             connection.close()
 
 
-@pytest.fixture
-def server(live_env: dict[str, str], free_port: int, tmp_path: Path) -> Iterator[Server]:
-    ensure_gateway_account("nmi", "nmi", "NMI")
-    token = issue_token("shop", now=timezone.now()).token
-    log = tmp_path / "server.log"
+@pytest.fixture(scope="module")
+def process(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests here: what they store is emptied in between, and each has a token of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = Server(port, folder / "server.log", token="")
     command = [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(free_port),
+        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
         "--blocking-threads", str(CLIENTS + 4), "--workers", "1", "config.wsgi:application",
     ]  # fmt: skip
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, env=live_env | {"LOG_LEVEL": "DEBUG", "PASSWORD_HASHERS": ""}, stdout=out, stderr=out
-        )
+    env = environment_of_a_process(folder) | {"LOG_LEVEL": "DEBUG", "PASSWORD_HASHERS": ""}
+    with started.log.open("w") as out:
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=out)
     try:
-        started = Server(free_port, log, token)
         until(lambda: answers(started, process), seconds=40)
         yield started
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture
+def server(process: Server) -> Server:
+    ensure_gateway_account("nmi", "nmi", "NMI")
+    process.token = issue_token("shop", now=timezone.now()).token
+    return process
 
 
 def answers(server: Server, process: subprocess.Popen[bytes]) -> bool:
