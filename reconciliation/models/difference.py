@@ -81,6 +81,11 @@ class Break(FSMModelMixin, models.Model):
             ),
             models.Index(fields=("account", "cause"), name="breaks_of_a_cause"),
             models.Index(
+                fields=("payment_public_id",),
+                name="breaks_of_a_payment",
+                condition=~models.Q(payment_public_id=""),
+            ),
+            models.Index(
                 fields=("expected_until",),
                 name="breaks_expected",
                 condition=models.Q(expected_until__isnull=False),
