@@ -108,17 +108,16 @@ def _release(booking: Booking) -> list[PostingDraft]:
 
 def _capture(money: Money, b: Booking) -> list[PostingDraft]:
     """The part that was held for it becomes a sale with the rest."""
-    earlier = (
-        _transfer(part_held(money.currency), sales(money.currency), b.earlier, b) if b.partly and b.earlier else []
-    )
+    moves = b.earlier if b.partly else None
+    earlier = _transfer(part_held(money.currency), sales(money.currency), moves, b) if moves is not None else []
     return _taken(money, b) + earlier + _release(b)
 
 
 def _part(money: Money, b: Booking) -> list[PostingDraft]:
     """Held with what came before it: a captured part of a hold stood with the sales while more could follow."""
     held_for_it = part_held(money.currency)
-    moves = not b.partly and b.earlier is not None and not b.earlier.is_zero
-    earlier = _transfer(held_for_it, sales(money.currency), -b.earlier, b) if moves and b.earlier else []
+    moves = b.earlier if not b.partly and b.earlier is not None and not b.earlier.is_zero else None
+    earlier = _transfer(sales(money.currency), held_for_it, moves, b) if moves is not None else []
     return _transfer(receivable(b.gateway, money.currency), held_for_it, money, b) + earlier + _release(b)
 
 
@@ -236,9 +235,8 @@ def held_adopted(money: Money, booking: Booking) -> EntryDraft:
 
 def part_owed(money: Money, booking: Booking) -> EntryDraft:
     """No rest will come: what was held for it is owed back."""
-    return _draft(
-        booking, _transfer(refunds_payable(booking.gateway, money.currency), part_held(money.currency), -money, booking)
-    )
+    to = refunds_payable(booking.gateway, money.currency)
+    return _draft(booking, _transfer(part_held(money.currency), to, money, booking))
 
 
 def short_accepted(held_money: Money, missing: Money, booking: Booking) -> EntryDraft:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from console.moments import distance_in_words
+from ledger.money import Money
 from payments.models import Attempt, Operation
 from payments.queries.page_rows import PaymentRows
 from payments.states import AWAITING_STATES, AttemptState, Certainty, OperationState, Waits
@@ -21,8 +22,9 @@ def words_between(rows: PaymentRows, now: datetime) -> str:
     if attempt is not None and is_closing(rows, attempt, now):
         return closing_words(attempt)
     if attempt is not None:
-        asked = rows.payment.money if rows.missing.is_zero else rows.missing
-        return f"The payer has to confirm {asked} at their bank; {_name(attempt)} takes it once they have."
+        return (
+            f"The payer has to confirm {_asked(rows, attempt)} at their bank; {_name(attempt)} takes it once they have."
+        )
     if rows.open_reviews:
         return "Nothing is open at a gateway. A person has to decide how it goes on."
     if retry is not None:
@@ -33,6 +35,11 @@ def words_between(rows: PaymentRows, now: datetime) -> str:
     if rows.payment.waits_for == Waits.SWITCH:
         return "Nothing is open at a gateway, and nothing new may be begun now."
     return "Between two steps: the next one is due."
+
+
+def _asked(rows: PaymentRows, attempt: Attempt) -> Money:
+    """What one attempt asks for, which may be a part."""
+    return rows.payment.money if attempt.amount_minor is None else Money(attempt.amount_minor, rows.payment.currency)
 
 
 def is_closing(rows: PaymentRows, attempt: Attempt, now: datetime) -> bool:
@@ -100,6 +107,7 @@ def earlier_tries(rows: PaymentRows) -> list[Told]:
     if operation is None or operation.state not in _ENDED:
         return []
     again = "was asked again" if before.gateway_account_id == then.gateway_account_id else "was asked next"
+    again += f" for {_asked(rows, then)}" if then.amount_minor is not None else ""
     return [(f"{answer_words(operation)} {_name(then)} {again}.", before.public_id, operation.ended_at)]
 
 

@@ -14,6 +14,7 @@ from payments.facts import Fact, FactKind
 from payments.models import Attempt, Dispute, GatewayAccount, Movement, Operation, Payment, Refund, Review
 from payments.queries.disputes import standing_of
 from payments.states import (
+    ENDED_REFUND_STATES,
     OPEN_ATTEMPT_STATES,
     OPEN_OPERATION_STATES,
     AttemptState,
@@ -115,16 +116,23 @@ def nothing_open(case: Case) -> bool:
 
 
 def has_or_may_take(case: Case, attempt: Attempt) -> bool:
-    """Does this attempt bar another? Where parts are taken, its money bars while a review holds it, or once it is all that is
-    wanted; what has gone back whole bars no more."""
+    """Does this attempt bar another? Where parts are taken, its money bars while nobody has decided on it or it is on its
+    way back, and once it is all that is wanted; what has gone back whole bars no more."""
     if attempt.state != AttemptState.CAPTURED:
         return attempt.state in OPEN_ATTEMPT_STATES
     payment = case.payment
     if payment is None or not payment.accept_partial:
         return True
-    if _left_of(case, attempt, counts=False).is_positive:
-        return True
-    return payment.state != PaymentState.PARTIALLY_PAID and part_of(case, attempt).is_positive
+    if payment.state == PaymentState.PARTIALLY_PAID:
+        return _is_undecided(case, attempt)
+    return _left_of(case, attempt, counts=False).is_positive or part_of(case, attempt).is_positive
+
+
+def _is_undecided(case: Case, attempt: Attempt) -> bool:
+    """Does an open review hold money of this attempt, or is such money on its way back?"""
+    held = any(review.attempt_id == attempt.pk and review.held_minor for review in case.reviews)
+    under_way = (r for r in case.refunds if r.attempt_id == attempt.pk and r.review_id is not None)
+    return held or any(refund.state not in ENDED_REFUND_STATES for refund in under_way)
 
 
 def _left_of(case: Case, attempt: Attempt, *, counts: bool) -> Money:

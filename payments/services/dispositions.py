@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from payments.models import Review
-from payments.states import OPEN_DISPUTE_STATES, PAID_STATES, PaymentState, RefundState, ReviewKind
+from payments.states import AWAITING_STATES, OPEN_DISPUTE_STATES, PAID_STATES, PaymentState, RefundState, ReviewKind
 
 K = ReviewKind
 _MONEY_IN = frozenset(
@@ -270,9 +270,15 @@ def _may_be_wallet(review: Review) -> str:
 
 def _still_waits(review: Review) -> str:
     payment = review.payment
-    if payment is None or payment.state != PaymentState.PENDING:
+    if payment is None or payment.state not in AWAITING_STATES:
         return f"The payment is {payment.state if payment else 'unknown'}: it waits for nothing any more."
     return ""
+
+
+def _took_nothing(review: Review) -> str:
+    if review.payment is not None and review.payment.state == PaymentState.PARTIALLY_PAID:
+        return "A part of it has come in: cancel the payment, and that part goes back."
+    return _still_waits(review)
 
 
 def _is_of_dispute(review: Review) -> str:
@@ -295,5 +301,5 @@ _CHECKS = {
     "apply_here": _may_apply,
     "wallet": _may_be_wallet,
     "send_again": _still_waits,
-    "give_up": _still_waits,
+    "give_up": _took_nothing,
 }

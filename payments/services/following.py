@@ -65,7 +65,9 @@ def follow_up_part(case: Case, now: datetime) -> Step | None:
     if operation is None or attempt.state in _WITHOUT_REFUSAL or not operation.failure_class:
         return None
     begun, end = _take_steps(case, attempt, operation, now)
-    if end == NextStep.STOP_AND_REVIEW:
+    asked = payment.reviews.filter(kind=ReviewKind.PAYMENT_STOPPED, attempt=attempt)
+    if end == NextStep.STOP_AND_REVIEW and not asked.exists():  # once an attempt: it is looked at again and again
+        case.turn_to(attempt)
         open_question(case, ReviewKind.PAYMENT_STOPPED, _because(attempt, operation, end), now)
         set_payment_clock(case, now)
         payment.save()

@@ -46,7 +46,7 @@ def look_at(token: str) -> PayerView:
     attempt = payment.attempts.order_by("-number").first()
     heading, words = _words(payment, attempt)
     return PayerView(
-        money=payment.money,
+        money=_asked(payment, attempt),
         heading=heading,
         words=words,
         reference=payment.reference,
@@ -90,6 +90,12 @@ def _may_confirm(payment: Payment, attempt: Attempt) -> bool:
     if payment.state not in AWAITING_STATES or payment.cancel_requested_at is not None:
         return False
     return attempt.state == AttemptState.OPEN and attempt.awaits_payer and not attempt.failure_class
+
+
+def _asked(payment: Payment, attempt: Attempt | None) -> Money:
+    """What the payer confirms, which may be a part; else all that is due."""
+    part = attempt.amount_minor if attempt is not None and _may_confirm(payment, attempt) else None
+    return payment.money if part is None else Money(part, payment.currency)
 
 
 def _is_left(payment: Payment) -> bool:

@@ -88,13 +88,22 @@ def shop(
 ) -> Shop:
     """The same stories at each gateway."""
     if request.param == "stripe":
-        monkeypatch.setenv("GATEWAY_STRIPE_BASE_URL", f"{simulator.url}/stripe")
-        monkeypatch.setenv("GATEWAY_STRIPE_SECRET_KEY", "sk_test_demo")
-        monkeypatch.setenv("GATEWAY_STRIPE_WEBHOOK_SECRET", "whsec_demo")
-        ensure_gateway_account("stripe", "stripe", "Stripe")
-    else:
-        nmi_account()
+        return _at_stripe(simulator, clock, monkeypatch)
+    nmi_account()
     return Shop(simulator, clock, request.param)
+
+
+def _at_stripe(simulator: SimulatorProcess, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("GATEWAY_STRIPE_BASE_URL", f"{simulator.url}/stripe")
+    monkeypatch.setenv("GATEWAY_STRIPE_SECRET_KEY", "sk_test_demo")
+    monkeypatch.setenv("GATEWAY_STRIPE_WEBHOOK_SECRET", "whsec_demo")
+    ensure_gateway_account("stripe", "stripe", "Stripe")
+    return Shop(simulator, clock, "stripe")
+
+
+@pytest.fixture
+def stripe(transactional_db: None, simulator: SimulatorProcess, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    return _at_stripe(simulator, clock, monkeypatch)
 
 
 @pytest.fixture

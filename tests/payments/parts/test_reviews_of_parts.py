@@ -121,3 +121,31 @@ class TestARetryThatWasPlanned:
         assert (payment.state, retry.state) == (state, "cancelled")
         assert retry.ended_because == f"The payment is {state}."
         assert not Review.objects.filter(state=ReviewState.OPEN).exists()
+
+
+class TestARestThatNoPayerCanMend:
+    def test_asks_a_person_once_an_attempt(self, nmi: Shop) -> None:
+        payment = nmi.sells_half()
+        nmi.refuses(code="invalid_request")
+        retry_now(payment.public_id, actor=olga(), now=nmi.clock())
+        payment = nmi.follows(payment)
+        assert (payment.state, payment.waits_for, open_reviews()) == (
+            S.PARTIALLY_PAID, Waits.OPERATOR, ["payment_stopped"],
+        )  # fmt: skip
+
+        decide(nmi, "noted")
+        payment = nmi.follows(payment)
+
+        assert (payment.waits_for, open_reviews()) == (Waits.MERCHANT, [])
+        assert_sound()
+
+    def test_kept_as_the_payers_balance_it_bars_the_rest_no_more(self, nmi: Shop) -> None:
+        payment = too_much(nmi)
+        decide(nmi, "wallet")
+        payment = nmi.follows(payment)
+
+        retry_now(payment.public_id, actor=olga(), now=nmi.clock())
+        payment = nmi.follows(payment)
+
+        assert (payment.state, balance("2020"), balance("2025"), balance("2010")) == (S.CAPTURED, -1000, 0, -600)
+        assert_sound()
