@@ -130,6 +130,7 @@ def booked(account: StatementAccount, days: Collection[date]) -> Iterator[tuple[
         against=Sum("against_minor"),
         lines=Sum("lines_count"),
     ):
+        assert row["day"] is not None  # asked for by day
         yield (
             row["day"],
             Sums(

@@ -57,8 +57,12 @@ def named_by_breaks(account: StatementAccount, since: datetime) -> tuple[set[int
     """Payments, and movements, of breaks that are open or ended since then."""
     rows = Break.objects.filter(account=account)
     fresh = rows.filter(state__in=[state.value for state in OPEN_BREAK_STATES]) | rows.filter(ended_at__gte=since)
-    payments = set(fresh.filter(payment_id__isnull=False).values_list("payment_id", flat=True))
-    movements = set(fresh.filter(movement_id__isnull=False).values_list("movement_id", flat=True))
+    payments: set[int] = set()
+    movements: set[int] = set()
+    for payment_id, movement_id in fresh.values_list("payment_id", "movement_id"):
+        payments |= {payment_id} if payment_id is not None else set()
+        movements |= {movement_id} if movement_id is not None else set()
     lines = fresh.filter(line__isnull=False).values("line_id")
-    met = Match.objects.filter(line_id__in=lines, movement_id__isnull=False).values_list("movement_id", flat=True)
-    return payments, movements | set(met)
+    for met in Match.objects.filter(line_id__in=lines).values_list("movement_id", flat=True):
+        movements |= {met} if met is not None else set()
+    return payments, movements

@@ -7,7 +7,7 @@ A line of a movement counts while it is matched: an unmatched one is a break, an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -36,10 +36,9 @@ from reconciliation.accounting import (
 )
 from reconciliation.models import Booking, Break, Line, Run, StatementAccount
 from reconciliation.queries.charges import booked, owed, payout_lines
+from reconciliation.queries.scope import BEYOND_CAP
 from reconciliation.states import OPEN_BREAK_STATES, LineKind
 
-_BEYOND_CAP: Final = 5
-"""Days beyond the account's lag cap that a night still looks at."""
 _WORDS: Final = {
     FEES: "fees",
     DISPUTE_FEES: "dispute fees",
@@ -94,7 +93,7 @@ def book_days(account: StatementAccount, days: Collection[date], *, now: datetim
 def days_of(run: Run) -> list[date]:
     """The days whose lines a night looks at."""
     account = run.account
-    first = run.day - timedelta(days=account.lag_cap_days + _BEYOND_CAP)
+    first = run.day - timedelta(days=account.lag_cap_days + BEYOND_CAP)
     days = {run.day - timedelta(days=back) for back in range((run.day - first).days + 1)}
     since = datetime.combine(first, time(), ZoneInfo(account.time_zone))
     named = Break.objects.filter(account=account, line__isnull=False)
@@ -122,12 +121,11 @@ def _group(day: date, sums: Sums) -> tuple[date, str, str, str]:
 
 def _numbers(account: StatementAccount, days: Collection[date]) -> dict[tuple[date, str, str, str], int]:
     """How often each group was booked: its next entry has the next number."""
-    rows: Iterable[tuple[date, str, str, str]] = Booking.objects.filter(
-        account=account, day__in=days
-    ).values_list("day", "kind", "currency", "against_currency")  # fmt: skip
+    rows = Booking.objects.filter(account=account, day__in=days)
     numbers: dict[tuple[date, str, str, str], int] = {}
-    for group in rows:
-        numbers[group] = numbers.get(group, 0) + 1
+    for day, kind, currency, against in rows.values_list("day", "kind", "currency", "against_currency"):
+        assert day is not None  # asked for by day
+        numbers[day, kind, currency, against] = numbers.get((day, kind, currency, against), 0) + 1
     return numbers
 
 

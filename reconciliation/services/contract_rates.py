@@ -201,7 +201,7 @@ def _show_rate(_subject: str, arguments: Arguments, _now: datetime) -> list[Line
 
 
 def _add(
-    _subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Any, now: datetime
+    subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Any, now: datetime
 ) -> str:  # fmt: skip
     wanted = RateWanted(**arguments)
     StatementAccount.objects.select_for_update(no_key=True).filter(slug=wanted.account).first()

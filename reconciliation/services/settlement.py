@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from payments.queries.settling import payments_moved, payments_of, payouts_gone
 from payments.services.settling import derive, note_settled, settles_by
 from reconciliation.models import Run
+from reconciliation.queries.scope import BEYOND_CAP
 from reconciliation.queries.settlement import live_matches, named_by_breaks, open_differences, told_settled
 from reconciliation.services.booking import days_of
 
@@ -70,5 +71,5 @@ def _note(run: Run) -> list[int]:
 def _reach(run: Run) -> tuple[datetime, datetime]:
     """From the first day a run looks at to the end of its last, in the account's zone."""
     zone = ZoneInfo(run.account.time_zone)
-    first = run.day - timedelta(days=run.account.lag_cap_days + 5)
+    first = run.day - timedelta(days=run.account.lag_cap_days + BEYOND_CAP)
     return datetime.combine(first, time(), zone), datetime.combine(run.day + timedelta(days=1), time(), zone)
