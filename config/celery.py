@@ -22,6 +22,7 @@ QUEUES = ("default", "gateway", "inbox")
 # Calls to a gateway may hang for their whole time-out. The inbox makes none: with a worker of its own nothing holds it up.
 ROUTES = {
     "payments.advance_*": {"queue": "gateway"},
+    "reconciliation.run_nights": {"queue": "gateway"},
     "payments.drain_inbox": {"queue": "inbox"},
 }
 
@@ -38,6 +39,8 @@ BEAT: dict[str, BeatEntry] = {
     "heartbeat": {"task": "config.heartbeat", "schedule": HEARTBEAT_SECONDS},
     "sweep": {"task": "payments.sweep", "schedule": 10.0},
     "inbox": {"task": "payments.drain_inbox", "schedule": 5.0},
+    "nights": {"task": "reconciliation.run_nights", "schedule": 60.0},
+    "alarms": {"task": "reconciliation.watch_alarms", "schedule": 60.0},
     "old answers": {"task": "payments.forget_old_answers", "schedule": 600.0},
     "reports": {"task": "reconciliation.sweep_reports", "schedule": 20.0},
 }

@@ -9,16 +9,18 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Min, QuerySet, Sum
+from django.http import HttpRequest
 
+from console.values import Banner, Chip, Tone
 from ledger.money import Money
-from reconciliation.models import Break, Run, StatementAccount
+from reconciliation.models import Alert, Break, Run, StatementAccount
 from reconciliation.states import OPEN_BREAK_STATES, BreakType, RunState
 
 SILENT_AFTER: Final = timedelta(hours=6)
 """From the hour at which a report is expected; from then on nobody waits in silence."""
 _OPEN: Final = [state.value for state in OPEN_BREAK_STATES]
 _NOT_DONE: Final = [RunState.DUE.value, RunState.WAITING.value, RunState.RUNNING.value, RunState.FAILED.value]
-_REPORTS: Final = (BreakType.REPORT_MISSING.value, BreakType.REPORT_GAP.value)
+_MOST_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,30 @@ def _share(account: StatementAccount) -> Iterator[Level]:
     if share >= threshold:
         words = f"{share // 100}.{share % 100:02d} % of the lines of {last.day:%d %b %Y} are broken: {broken} of {read}"
         yield Level("share", "", share, threshold, words)
+
+
+def alert_chip(alert: Alert) -> Chip:
+    """Does it ring, is it over, or did nobody hear it?"""
+    if alert.failed_because:
+        return Chip("not sent", Tone.BAD, "notifications_off", alert.failed_because)
+    if alert.ended_at is not None:
+        return Chip("over", Tone.GOOD, "notifications")
+    return Chip("rings", Tone.WARN, "notifications_active")
+
+
+def alarm_banner(request: HttpRequest) -> Banner | None:
+    """What rings, above every page of those who may see it; red where money is unexplained or an e-mail did not leave."""
+    if not request.user.has_perm("reconciliation.view_alert"):
+        return None
+    ringing = list(
+        Alert.objects.filter(ended_at=None).select_related("account").order_by("-raised_at")[: _MOST_SHOWN + 1]
+    )
+    if not ringing:
+        return None
+    told = "; ".join(f"{alert.account.name}: {alert.detail}" for alert in ringing[:_MOST_SHOWN])
+    more = "; and more, see Alarms" if len(ringing) > _MOST_SHOWN else ""
+    bad = any(alert.kind == "drift" or alert.failed_because for alert in ringing)
+    return Banner(f"{told}{more}.", Tone.BAD if bad else Tone.WARN, "notifications_active")
 
 
 def count_in(equation: object, name: str) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.db import connection
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, Min, OuterRef
 
 from payments.errors import PaymentsError
 from reconciliation.models import Run, Statement, StatementAccount
@@ -69,11 +69,10 @@ def plan(now: datetime) -> int:
 def _missing(account: StatementAccount, now: datetime) -> list[date]:
     """Days without a row, oldest first, up to the last one whose hour has come."""
     last = _last_due(account, now)
-    ran = set(
-        Run.objects.filter(account=account, day__gt=last - timedelta(days=CATCH_UP_DAYS)).values_list("day", flat=True)
-    )
-    begun = account.books_start_on or min(ran, default=last)
+    rows = Run.objects.filter(account=account)
+    begun = account.books_start_on or rows.aggregate(first=Min("day"))["first"] or last
     first = max(begun, last - timedelta(days=CATCH_UP_DAYS - 1))
+    ran = set(rows.filter(day__gte=first).values_list("day", flat=True))
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
     return [day for day in days if day not in ran]
 
@@ -127,20 +126,26 @@ def _due(clock: Clock) -> Iterator[Run]:
 
 def _run(run: Run, clock: Clock) -> bool:
     Run.objects.filter(pk=run.pk).update(next_check_at=clock() + _LEASE)
-    trouble = ""
-    try:
-        run_day(run.account.slug, run.day, clock)
-    except PaymentsError as refused:
-        trouble = str(refused)
-    except Exception as broken:
-        log.exception("The comparison of %s for %s broke off", run.account.slug, run.day)
-        trouble = f"It broke off: {type(broken).__name__}"
+    trouble = _trouble_of(run, clock)
     now = clock()
     run.refresh_from_db()
     again = now + _pause(run, now) if trouble or run.state in _RETRIED else None
-    changes: dict[str, object] = {"because": trouble[:400]} if trouble else {}
-    Run.objects.filter(pk=run.pk).update(next_check_at=again, **changes)
+    # What the comparison itself says of its end is more than what it ended with.
+    because = trouble if trouble and run.state != RunState.FAILED else run.because
+    Run.objects.filter(pk=run.pk).update(next_check_at=again, because=because[:400])
     return again is None
+
+
+def _trouble_of(run: Run, clock: Clock) -> str:
+    """Compare the day; why that broke off, if it did."""
+    try:
+        run_day(run.account.slug, run.day, clock)
+    except PaymentsError as refused:
+        return str(refused)
+    except Exception as broken:
+        log.exception("The comparison of %s for %s broke off", run.account.slug, run.day)
+        return f"It broke off: {type(broken).__name__}"
+    return ""
 
 
 def _pause(run: Run, now: datetime) -> timedelta:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core import mail
 from django.core.mail.backends.base import BaseEmailBackend
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from reconciliation.models import Alert, Break, Run, StatementAccount
 from reconciliation.queries import metrics
@@ -190,7 +190,7 @@ class TestTelling:
         assert "* 1 open breaks: 1 missing in payments." in message.body
 
     def test_one_that_does_not_leave_is_seen_and_tried_again(
-        self, account: StatementAccount, clock: MovedClock, settings: SettingsWrapper
+        self, account: StatementAccount, clock: MovedClock, settings: Settings
     ) -> None:
         terms(account, alert_count=1)
         breaks(account, 1)
@@ -222,7 +222,7 @@ class TestTelling:
         assert watch(clock) == 0
 
     def test_mails_are_files_where_no_server_is_named(
-        self, account: StatementAccount, clock: MovedClock, settings: SettingsWrapper, tmp_path: Path
+        self, account: StatementAccount, clock: MovedClock, settings: Settings, tmp_path: Path
     ) -> None:
         settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
         settings.EMAIL_FILE_PATH = tmp_path
