@@ -42,6 +42,8 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Finance",
         (
+            Entry("Breaks", "difference", "reconciliation.break"),
+            Entry("Resolutions", "task_alt", "reconciliation.resolution"),
             Entry("Payouts", "local_shipping", "payments.payout"),
             Entry("Contract rates", "percent", "reconciliation.contractrate"),
             Entry("Alarms", "notifications", "reconciliation.alert"),

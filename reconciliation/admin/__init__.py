@@ -2,18 +2,22 @@
 
 from reconciliation.admin import (
     alarms,
+    breaks,
     closing,
     contract_rate,
     opening,
     report,
     report_schedule,
+    resolutions,
 )
 
 __all__ = [
     "alarms",
+    "breaks",
     "closing",
     "contract_rate",
     "opening",
     "report",
     "report_schedule",
+    "resolutions",
 ]

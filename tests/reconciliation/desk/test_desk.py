@@ -123,7 +123,7 @@ def test_a_journal_of_its_own_takes_two_people_and_flagged_accounts(scene: Scene
     assert len(preview_journal(good, actor=scene.fiona, now=LATER).postings) == 2
     for bad, because in (
         (_journal(("1110", 500), ("5010", -500)), "1110 is not open"),
-        (_journal(("1160", 500), ("5010", -400)), "1.00"),
+        (_journal(("1160", 500), ("5010", -400)), "debits exceed credits by 100"),
         (_journal(("1160", 500)), "two"),
     ):
         with pytest.raises(InvalidInput, match=because):
