@@ -106,6 +106,8 @@ def _captured_money_went_back(s: Snapshot, fact: Fact) -> Decision:
     if left is None or s.payment_state not in _RETURNS_FROM or s.attempt_state is None:
         return _beyond_cap(f"{fact.money} went back, and the payment has nothing to give.")
     if fact.money.amount_minor > left:
+        if s.payment_state == S.PARTIALLY_PAID and fact.kind == FactKind.VOID and not _is_final_word(s, fact):
+            return ask("The gateway voided more than we know of: it is asked what was taken before.")
         return _beyond_cap(f"{fact.money} went back, more than was left of what had been captured.")
     return Decision(
         Verdict.APPLY,
@@ -115,6 +117,11 @@ def _captured_money_went_back(s: Snapshot, fact: Fact) -> Decision:
         operation_to=OperationState.SUCCEEDED,
         posting=Posting.REFUND_EXTERNAL,
     )
+
+
+def _is_final_word(s: Snapshot, fact: Fact) -> bool:
+    """The gateway's own list, or a webhook about which it was asked long enough."""
+    return fact.source == Source.LOOK_UP or s.orphan_due
 
 
 def _without_money(s: Snapshot) -> PaymentState:
