@@ -280,6 +280,8 @@ CONSOLE_QUEUES: list[str] = [
 
 # --- what apps hang onto the project --------------------------------------------------------------------------------------
 MORE_APPROVABLES: dict[str, str] = {
+    "edit_terms": "reconciliation.services.terms.EDIT_TERMS",
+    "change_mapping": "reconciliation.services.mappings.CHANGE_MAPPING",
     "add_contract_rate": "reconciliation.services.contract_rates.ADD_RATE",
     "end_contract_rate": "reconciliation.services.contract_rates.END_RATE",
     "close_day": "reconciliation.services.closing.CLOSE_DAY",

@@ -88,7 +88,7 @@ def take_in(slug: str, content: BinaryIO, report: Report, *, actor: Actor, now: 
     mapping, zone, days. Writes: statement, lines, line changes, rejected rows. Locks: the account's statements.
     """
     actor.require(RUN)
-    account = _account(slug)
+    account = account_of(slug)
     statement = _prepared(account, report, actor, now)
     try:
         statement.sha256, statement.size = _digest(content)
@@ -134,15 +134,16 @@ def current_mapping(account: StatementAccount) -> ColumnMapping:
     return mapping
 
 
-# --- before reading ---------------------------------------------------------------------------------------------------
-
-
-def _account(slug: str) -> StatementAccount:
+def account_of(slug: str) -> StatementAccount:
+    """The account of this name. Raises: NotFound naming those there are."""
     account = StatementAccount.objects.filter(slug=slug).first()
     if account is None:
         names = ", ".join(StatementAccount.objects.values_list("slug", flat=True)) or "none yet"
         raise NotFound(f"No account called {slug!r} has statements. There are: {names}.")
     return account
+
+
+# --- before reading ---------------------------------------------------------------------------------------------------
 
 
 def _prepared(account: StatementAccount, report: Report, actor: Actor, now: datetime) -> Statement:

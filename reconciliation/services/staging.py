@@ -71,6 +71,7 @@ class Stage:
         self.read = self.rejected = self.unkeyed = 0
         self.first_day: date | None = None
         self.last_day: date | None = None
+        self._day = date.min  # of the line at hand
 
     def fill(self, items: Iterable[StatementLine | RejectedLine]) -> None:
         """Make the table and copy every line into it. The lines are produced while the server takes earlier ones."""
@@ -91,26 +92,36 @@ class Stage:
         self._waiting.clear()
         return piece
 
-    def _row(self, item: StatementLine | RejectedLine) -> str:
+    def judge(self, item: StatementLine | RejectedLine) -> RejectedLine | None:
+        """Count one line; None: it can be kept, else the line as rejected, without card numbers."""
         self.read += 1
-        if isinstance(item, RejectedLine):
-            return self._reject(item.number, item.reason, item.raw)
-        reason = self._problem(item)
-        return self._reject(item.number, reason, item.raw) if reason else self._take(item)
-
-    def _reject(self, number: int, reason: str, raw: dict[str, str]) -> str:
+        if isinstance(item, StatementLine):
+            reason = self._problem(item)
+            if not reason:
+                self._note_day(item)
+                return None
+            item = RejectedLine(item.number, reason, item.raw)
         self.rejected += 1
-        shown = {without_card_numbers(name): without_card_numbers(cell) for name, cell in raw.items()}
-        fields = [str(number), without_card_numbers(reason)[:400], json.dumps(shown, ensure_ascii=False)]
-        return _line_of([*fields, *([_NULL] * (len(COLUMNS) - len(fields)))])
+        shown = {without_card_numbers(name): without_card_numbers(cell) for name, cell in item.raw.items()}
+        return RejectedLine(item.number, without_card_numbers(item.reason)[:400], shown)
 
-    def _take(self, line: StatementLine) -> str:
-        day = line.occurred_at.astimezone(self._zone).date()
+    def _note_day(self, line: StatementLine) -> None:
+        day = self._day = line.occurred_at.astimezone(self._zone).date()
         if self.first_day is None or day < self.first_day:
             self.first_day = day
         if self.last_day is None or day > self.last_day:
             self.last_day = day
-        content = _content(line, day, line.payout_id or self._payout_id)
+
+    def _row(self, item: StatementLine | RejectedLine) -> str:
+        rejected = self.judge(item)
+        if rejected is None and isinstance(item, StatementLine):
+            return self._take(item)
+        assert rejected is not None, "a rejected line stays rejected"
+        fields = [str(rejected.number), rejected.reason, json.dumps(rejected.raw, ensure_ascii=False)]
+        return _line_of([*fields, *([_NULL] * (len(COLUMNS) - len(fields)))])
+
+    def _take(self, line: StatementLine) -> str:
+        content = _content(line, self._day, line.payout_id or self._payout_id)
         digest = hashlib.sha256("\t".join(content).encode(errors="replace")).hexdigest()
         if not line.line_key:
             self.unkeyed += 1

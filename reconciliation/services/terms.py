@@ -1,0 +1,242 @@
+"""By which terms is an account compared, and who agreed? Accounts are made for gateways; a change of terms takes two people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from ledger.money import MINOR_DIGITS
+from payments.card_numbers import has_card_number
+from payments.errors import CardNumberRefused, Conflict, InvalidInput, NotFound
+from payments.queries.accounts_to_compare import AccountToCompare, accounts_to_compare
+from payments.services.actors import Actor
+from payments.services.approvable import Approvable, Arguments, Line
+from payments.services.approvals import ask_approval
+from reconciliation.models import StatementAccount
+from reconciliation.sources.registry import SOURCES
+
+EDIT: Final = "reconciliation.edit_terms"
+NEW: Final = "new"
+EDITABLE: Final = (
+    "name",
+    "source",
+    "time_zone",
+    "currencies",
+    "books_start_on",
+    "fetched",
+    "nightly",
+    "nightly_hour",
+    "lag_days",
+    "lag_cap_days",
+    "early_seconds",
+    "bank_days",
+    "tolerance_minor",
+    "tolerance_day_minor",
+    "holidays",
+    "alert_count",
+    "alert_value_minor",
+    "alert_age_days",
+    "alert_share",
+    "alert_to",
+    "sample_percent",
+)
+"""What can be changed; what an account is (slug, kind, gateway) can not."""
+_BY_PROVIDER: Final = {
+    "stripe": {"source": "stripe_balance", "fetched": True},
+    "nmi": {"source": "nmi_window", "fetched": True},
+}
+_FILES: Final = {"source": "csv_mapped", "fetched": False}
+_MOST_ADDRESSES: Final = 20
+
+
+def ensure_statement_accounts() -> list[StatementAccount]:
+    """This function will give every gateway account its terms, if it has none yet. Returns those it made.
+
+    What is there is left as people set it. Idempotent on: the gateway account. Writes: the accounts.
+    """
+    known = set(StatementAccount.objects.values_list("slug", flat=True))
+    made = [_first_terms(account) for account in accounts_to_compare() if account.slug not in known]
+    StatementAccount.objects.bulk_create(made, ignore_conflicts=True)
+    return made
+
+
+def ensure_bank_account(slug: str, name: str, **fields: Any) -> None:
+    """This function will make a bank account of ours, for set-up only. Idempotent on: slug. Writes: the account."""
+    defaults = {"name": name, "kind": StatementAccount.Kind.BANK, "source": "camt053", **fields}
+    StatementAccount.objects.get_or_create(slug=slug, defaults=defaults)
+
+
+def ask_terms(
+    slug: str, changes: Mapping[str, Any], *, version: int, reason: str, actor: Actor, now: datetime
+) -> str:  # fmt: skip
+    """This function will ask a second person to agree to other terms. Returns the approval's public id.
+
+    Raises: Forbidden, NotFound, InvalidInput naming the field; Conflict if they were changed since `version`, or somebody
+    has asked already. Idempotent as `ask_approval`. Writes: the approval.
+    """
+    actor.require(EDIT)
+    account = _find(slug)
+    if account.version != version:
+        raise Conflict(f"The terms of {account.name} were changed since you opened them. Look at them as they are now.")
+    differences(account, changes)
+    arguments = {"changes": _as_json(changes), "version": version}
+    return str(ask_approval("edit_terms", slug, arguments, reason=reason, actor=actor, now=now).public_id)
+
+
+def ask_bank_account(
+    slug: str, changes: Mapping[str, Any], *, reason: str, actor: Actor, now: datetime
+) -> str:  # fmt: skip
+    """This function will ask a second person to agree to a further bank account. Returns the approval's public id.
+
+    Raises: Forbidden, InvalidInput naming the field, Conflict. Idempotent as `ask_approval`. Writes: the approval.
+    """
+    actor.require(EDIT)
+    differences(_new_bank(slug), changes)
+    arguments = {"changes": _as_json(changes), "version": 0}
+    return str(ask_approval("edit_terms", f"{NEW}/{slug}", arguments, reason=reason, actor=actor, now=now).public_id)
+
+
+def differences(account: StatementAccount, changes: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What changes: (label, now, then) in words. Raises: InvalidInput naming the field, also where nothing changes."""
+    wanted = _applied(account, changes)
+    before = {} if account.pk is None else {name: words_of(name, getattr(account, name)) for name in EDITABLE}
+    after = {name: words_of(name, getattr(wanted, name)) for name in EDITABLE}
+    found = [
+        (label_of(name), before.get(name, "–"), after[name]) for name in EDITABLE if before.get(name) != after[name]
+    ]
+    if not found:
+        raise InvalidInput("Nothing would change.", field="name")
+    return found
+
+
+def label_of(name: str) -> str:
+    """What people call a term."""
+    return name.removesuffix("_minor").replace("_", " ").capitalize()
+
+
+def words_of(name: str, value: Any) -> str:
+    """A term as text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or ("any" if name == "currencies" else "none")
+    if name == "source":
+        return SOURCES[value].words if value in SOURCES else str(value)
+    if name.endswith("_minor"):
+        return f"{value:,} minor units"
+    return "not set" if value is None else str(value)
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+def _first_terms(account: AccountToCompare) -> StatementAccount:
+    return StatementAccount(
+        slug=account.slug,
+        name=account.name,
+        kind=StatementAccount.Kind.GATEWAY,
+        gateway_account_id=account.id,
+        **_BY_PROVIDER.get(account.provider, _FILES),
+    )
+
+
+def _find(slug: str, *, lock: bool = False) -> StatementAccount:
+    rows = StatementAccount.objects.select_for_update() if lock else StatementAccount.objects.all()
+    account = rows.filter(slug=slug).first()
+    if account is None:
+        raise NotFound(f"There is no account {slug!r}.")
+    return account
+
+
+def _new_bank(slug: str) -> StatementAccount:
+    if StatementAccount.objects.filter(slug=slug).exists():
+        raise InvalidInput(f"There is an account {slug!r} already.", field="slug")
+    return StatementAccount(slug=slug, kind=StatementAccount.Kind.BANK, source="camt053")
+
+
+def _subject(subject: str, *, lock: bool = False) -> StatementAccount:
+    new, _, slug = subject.partition("/")
+    return _new_bank(slug) if new == NEW and slug else _find(subject, lock=lock)
+
+
+def _as_json(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: str(value) if not isinstance(value, (list, int, str, type(None))) else value
+        for name, value in changes.items()
+    }
+
+
+def _applied(account: StatementAccount, changes: Mapping[str, Any]) -> StatementAccount:
+    """The account as it would be. Raises: InvalidInput naming the field, CardNumberRefused."""
+    wanted = StatementAccount.objects.get(pk=account.pk) if account.pk is not None else account
+    for name, value in changes.items():
+        if name not in EDITABLE:
+            raise InvalidInput(f"{name} can not be edited.", field=name)
+        setattr(wanted, name, value)
+    _check(wanted)
+    return wanted
+
+
+def _check(account: StatementAccount) -> None:
+    if has_card_number(account.name):
+        raise CardNumberRefused("The name looks like it holds a card number. Nothing was stored.", field="name")
+    try:
+        ZoneInfo(account.time_zone)
+    except (ZoneInfoNotFoundError, ValueError) as wrong:
+        raise InvalidInput(f"No time zone is called {account.time_zone!r}.", field="time_zone") from wrong
+    if account.source not in SOURCES:
+        raise InvalidInput(f"No format is called {account.source!r}.", field="source")
+    _check_lists(account)
+    try:
+        account.full_clean(validate_unique=account.pk is None)
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise InvalidInput(f"{label_of(field)}: {messages[0]}", field=field) from error
+    if account.lag_cap_days < account.lag_days:
+        raise InvalidInput("The cap is not below the lag itself.", field="lag_cap_days")
+
+
+def _check_lists(account: StatementAccount) -> None:
+    for code in account.currencies:
+        if code not in MINOR_DIGITS:
+            raise InvalidInput(f"Currency {str(code)[:10]!r} is in no table.", field="currencies")
+    for day in account.holidays:
+        try:
+            date.fromisoformat(str(day))
+        except ValueError as wrong:
+            raise InvalidInput(f"{str(day)[:20]!r} is no day as 2026-12-25.", field="holidays") from wrong
+    if len(account.alert_to) > _MOST_ADDRESSES:
+        raise InvalidInput(f"At most {_MOST_ADDRESSES} people are told.", field="alert_to")
+    for address in account.alert_to:
+        try:
+            validate_email(str(address))
+        except ValidationError as wrong:
+            raise InvalidInput(f"{str(address)[:60]!r} is no e-mail address.", field="alert_to") from wrong
+
+
+# --- approvals --------------------------------------------------------------------------------------------------------
+
+
+def _show(subject: str, arguments: Arguments, _now: datetime) -> list[Line]:
+    account = _subject(subject)
+    if account.version != arguments["version"]:
+        raise Conflict("The terms were changed since this was asked for.")
+    head = [("Account", account.name or subject.partition("/")[2])]
+    return [*head, *((label, f"{now} → {then}") for label, now, then in differences(account, arguments["changes"]))]
+
+
+def _execute(
+    subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Any, now: datetime
+) -> str:  # fmt: skip
+    account = _applied(_subject(subject, lock=True), arguments["changes"])
+    account.version += 1
+    account.save()
+    return f"In force: the terms of {account.name}."
+
+
+EDIT_TERMS: Final = Approvable(title="Change the terms of an account", right=EDIT, show=_show, execute=_execute)
