@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db.models import Count, DurationField, ExpressionWrapper, Max, Min, Q, Sum
 from django.db.models.functions import Now
 
@@ -66,5 +69,5 @@ def alarms() -> list[Sample]:
     ]
 
 
-def _sample(name: str, text: str, row: dict[str, object], value: int, **labels: str) -> Sample:
+def _sample(name: str, text: str, row: Mapping[str, Any], value: int, **labels: str) -> Sample:
     return f"counterfoil_{name}", text, {"account": str(row["account__slug"]), **labels}, value

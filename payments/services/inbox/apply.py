@@ -75,9 +75,9 @@ def lock_all(readings: Sequence[Reading]) -> None:
     meant = sorted({payment_id for reading in readings for payment_id in reading.payment_ids})
     if meant:
         list(Payment.objects.filter(pk__in=meant).order_by("pk").select_for_update().values_list("pk"))
-    nobodys = sorted(
-        {(r.event.gateway_account_id, one.gateway_id) for r in readings for one in (*r.nobodys, *_payouts_of(r))}
-    )
+    meant_by_none = {(r.event.gateway_account_id, fact.gateway_id) for r in readings for fact in r.nobodys}
+    payouts_told = {(r.event.gateway_account_id, told.gateway_id) for r in readings for told in _payouts_of(r)}
+    nobodys = sorted(meant_by_none | payouts_told)
     if len(nobodys) > 1:
         with connection.cursor() as cursor:  # the locks `lock_case` will ask for, taken in one order
             cursor.execute(

@@ -202,7 +202,7 @@ class TestRunning:
         assert "It broke off" in run.because
 
         StatementAccount.objects.update(holidays=[])
-        clock.now = run.next_check_at
+        clock.pass_(hours=1, minutes=30)
         assert run_due(clock) == nightly.Ran(done=1)
 
     def test_a_day_whose_process_died_is_taken_up_after_an_hour(
