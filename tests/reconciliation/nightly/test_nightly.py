@@ -227,4 +227,5 @@ def test_a_second_beat_at_the_same_time_leaves_it_to_the_first(clock: MovedClock
     with psycopg.connect(services.owner_url(), autocommit=True) as first:
         first.execute("SELECT pg_advisory_lock(%s)", [nightly._RUNNING])
         assert run_due(clock) == nightly.Ran()
+        first.execute("SELECT pg_advisory_unlock(%s)", [nightly._RUNNING])
     assert run_due(clock) == nightly.Ran(done=1)
