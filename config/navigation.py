@@ -40,17 +40,25 @@ SIDEBAR: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        "Reconciliation",
+        (
+            Entry("Dashboard", "monitoring", "reconciliation.run", "dashboard"),
+            Entry("Comparisons", "compare_arrows", "reconciliation.run"),
+            Entry("Breaks", "difference", "reconciliation.break"),
+            Entry("Report lines", "receipt_long", "reconciliation.line"),
+            Entry("Payouts", "local_shipping", "payments.payout"),
+            Entry("Resolutions", "task_alt", "reconciliation.resolution"),
+        ),
+    ),
+    (
         "Finance",
         (
-            Entry("Breaks", "difference", "reconciliation.break"),
-            Entry("Resolutions", "task_alt", "reconciliation.resolution"),
-            Entry("Payouts", "local_shipping", "payments.payout"),
-            Entry("Contract rates", "percent", "reconciliation.contractrate"),
-            Entry("Alarms", "notifications", "reconciliation.alert"),
             Entry("Reports", "download", "reconciliation.reportjob"),
             Entry("Report schedules", "event_repeat", "reconciliation.reportschedule"),
             Entry("Closed days", "event_available", "reconciliation.dayclose"),
             Entry("Opening positions", "flag", "reconciliation.openingfile"),
+            Entry("Contract rates", "percent", "reconciliation.contractrate"),
+            Entry("Alarms", "notifications", "reconciliation.alert"),
         ),
     ),
     (

@@ -5,10 +5,12 @@ from reconciliation.admin import (
     breaks,
     closing,
     contract_rate,
+    line,
     opening,
     report,
     report_schedule,
     resolutions,
+    run,
 )
 
 __all__ = [
@@ -16,8 +18,10 @@ __all__ = [
     "breaks",
     "closing",
     "contract_rate",
+    "line",
     "opening",
     "report",
     "report_schedule",
     "resolutions",
+    "run",
 ]

@@ -67,7 +67,7 @@ class EndForm(CommandForm):
 class ContractRateAdmin(LockedAdmin):
     """Rates, newest first."""
 
-    list_display = ("rate", "account_name", "state", "percent_shown", "fixed", "since", "until", "source")
+    list_display = ("rate", "account_name", "state", "percent_shown", "fixed", "since", "until", "stands_in")
     list_display_links = ("rate",)
     list_filter = ("account",)
     list_title = "Contract rates"
@@ -110,6 +110,10 @@ class ContractRateAdmin(LockedAdmin):
     @admin.display(description="To")
     def until(self, row: ContractRate) -> str | SafeString:
         return f"{row.valid_to:%d %b %Y}" if row.valid_to else display.hint("goes on")
+
+    @admin.display(description="Stands in")
+    def stands_in(self, row: ContractRate) -> str:
+        return row.source
 
     def list_steps(self, request: HttpRequest) -> Sequence[tuple[str, str]]:
         return [("Add a rate", self.command_url("add"))] if holds_right(request.user, rates.EDIT) else []
