@@ -72,7 +72,7 @@ class PayoutAdmin(LockedAdmin):
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:
         page = pages.payout_page(obj, now)
         return {
-            "title": f"Payout of {obj.money}",
+            "title": f"Payout of {display.money_text(obj.amount_minor, obj.currency)} {obj.currency}",
             "page": page,
             "head_chip": page.chip,
             "sum_columns": pages.SUM_COLUMNS,

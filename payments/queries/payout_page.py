@@ -14,7 +14,7 @@ from console.values import Amount, Chip, KeyValue, Link, Shown, TimelineItem, To
 from ledger.queries import EntryView, entries_for_subject
 from payments.models import Movement, Payout, PayoutWord
 from payments.queries.dispute_page import settlement_text
-from payments.states import PayoutState
+from payments.states import MovementKind, PayoutState
 
 S = PayoutState
 MOST_ITEMS: Final = 50
@@ -31,6 +31,7 @@ _CHIPS: Final[dict[PayoutState, Chip]] = {
 }
 LATE: Final = Chip("past its day", Tone.WARN, "alarm", "It should have been in the bank by now")
 _SAID_BY: Final = {"gateway": "the gateway", "statement": "a statement of the gateway", "bank": "the bank's statement"}
+_INTO: Final = frozenset({MovementKind.CAPTURE, MovementKind.REFUND_RETURN, MovementKind.CHARGEBACK_RETURN})
 SUM_COLUMNS: Final = ("Movements", "Count", "Payers' money")
 ITEM_COLUMNS: Final = ("Movement", "Payment", "Payer's money", "At the gateway", "Settlement money")
 ENTRY_COLUMNS: Final = ("Journal entry", "What", "Booked on", "Amount")
@@ -119,9 +120,18 @@ def _day(day: date | None) -> str | None:
 def _sums(payout: Payout) -> tuple[tuple[Shown, ...], ...]:
     rows = _items(payout).values("kind", "currency").annotate(count=Count("id"), minor=Sum("amount_minor"))
     return tuple(
-        (row["kind"].replace("_", " ").capitalize(), row["count"], Amount(row["minor"], row["currency"]))
+        (
+            row["kind"].replace("_", " ").capitalize(),
+            row["count"],
+            Amount(_signed(row["kind"], row["minor"]), row["currency"]),
+        )
         for row in rows.order_by("kind", "currency")
     )
+
+
+def _signed(kind: str, minor: int) -> int:
+    """What goes back or is kept takes away from the payout."""
+    return minor if kind in _INTO else -minor
 
 
 def _item(movement: Movement) -> tuple[Shown, ...]:
@@ -129,7 +139,7 @@ def _item(movement: Movement) -> tuple[Shown, ...]:
     return (
         movement.kind.replace("_", " ").capitalize(),
         link_to(payment.public_id) if payment else "of no payment",
-        Amount(movement.amount_minor, movement.currency),
+        Amount(_signed(movement.kind, movement.amount_minor), movement.currency),
         movement.occurred_at,
         settlement_text(movement) or None,
     )
@@ -139,7 +149,7 @@ def _entry(entry: EntryView) -> tuple[Shown, ...]:
     moved = sum(line.debit_minor for line in entry.lines)
     return (
         link_to(entry.public_id),
-        entry.description.capitalize(),
+        entry.description[:1].upper() + entry.description[1:],
         _day(entry.booked_on),
         Amount(moved, entry.lines[0].ref.currency),
     )
@@ -150,7 +160,7 @@ def _word(word: PayoutWord) -> TimelineItem:
     changes = word.before and word.before != word.after
     return TimelineItem(
         at=word.at,
-        title=word.after.replace("_", " ").capitalize(),
+        title=word.after.replace("_", " ").capitalize() if word.before else "First heard of",
         cause=f"By {_SAID_BY.get(word.said_by, word.said_by)}; so since {word.occurred_at:%d %b %Y %H:%M} UTC.",
         detail=f"{word.because} From {moved}." if changes else word.because,
         tone=_CHIPS[S(word.after)].tone,

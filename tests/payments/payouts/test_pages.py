@@ -55,6 +55,8 @@ def test_the_page_tells_all_of_it(payout):
         "04 Mar 2026",
         "By the gateway",
         "Capture 2 100.00",
+        "Refund 1 \u221250.00",
+        "Payout of 1,234.56 USD",
     ):
         assert part in words
     assert "Payout po_17 left stripe" in words
