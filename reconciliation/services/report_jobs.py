@@ -108,8 +108,9 @@ def run_report(job_id: int, clock: Clock) -> bool:
     job = _take(job_id, clock())
     if job is None:
         return False
-    name, file = report_files.begin(job.format)
+    name, kept = "", False
     try:
+        name, file = report_files.begin(job.format)
         with file:
             actor = Actor(label=job.asked_by, user_id=job.asked_by_user_id, is_system=True)  # asked when it was made
             manifest = export(
@@ -117,13 +118,11 @@ def run_report(job_id: int, clock: Clock) -> bool:
             )
         kept = _finish(job, name, manifest, clock())
     except _LostHold:
-        kept = False
+        log.info("Report %s was cancelled or taken over.", job.public_id)
     except PaymentsError as refusal:
-        kept = False
         _fail(job, refusal.detail)
-    except Exception as trouble:
+    except Exception as trouble:  # held until its lease ends, and begun again then
         log.exception("Report %s could not be written.", job.public_id)
-        kept = False
         if job.tries >= MOST_TRIES:
             _fail(job, f"{type(trouble).__name__}: {trouble}")
     if not kept:

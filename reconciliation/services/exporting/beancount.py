@@ -84,7 +84,7 @@ def _named(code: str, name: str, gateway: str, customer: str, currency: str) -> 
 def _balanced(row: tuple[Any, ...], day: date) -> str:
     _, code, name, gateway, customer, currency, _, minor = row
     amount = Money(int(minor), currency).to_decimal_string()
-    return f"{day} balance {_named(code, name, gateway, customer, currency)} {amount} {currency}\n"
+    return f"{day} balance {_named(code, name, gateway, customer, currency)} {amount} ~ 0 {currency}\n"
 
 
 def _transaction(rows: list[Any]) -> str:
