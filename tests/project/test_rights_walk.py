@@ -248,6 +248,7 @@ class World:
             "account": str(Account.objects.values_list("pk", flat=True)[0]),
         }[model]
         path = route.replace("<str:object_id>", row).replace("<str:kind>", "csv")
+        path = path.replace("<int:number>", reconciliation.rows()["evidence"])
         path = path.replace("<path:content_type_id>/<path:object_id>", f"1/{self.payment.pk}")
         path = path.replace("^(?P<app_label>ledger|payments|reconciliation|auth)/$", "payments/")
         return path.replace("(?P<url>.*)$", "no/such/page")

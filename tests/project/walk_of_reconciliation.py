@@ -110,7 +110,7 @@ def make_rows(now: datetime, mia: Actor) -> None:
     account = StatementAccount.objects.create(slug="walked", name="Walked", kind="gateway", source="csv_mapped")
     broken = Break.objects.create(
         account=account, kind="balance_drift", key="walk", currency="USD", day=now.date(), cause="walk", because="walk",
-        opened_at=now, last_seen_at=now, due_at=now,
+        opened_at=now, last_seen_at=now, due_at=now, version=1,
     )  # fmt: skip
     BreakEvidence.objects.create(
         broken=broken, name="walk.txt", content_type="text/plain", content=b"walk", size=4, sha256="0" * 64, at=now
