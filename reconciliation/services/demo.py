@@ -1,10 +1,11 @@
-"""What does a demo's comparison need? Terms for every gateway account, a bank account, and mappings of plausible files."""
+"""What does a demo's comparison need? Terms for every gateway account, a bank account, mappings of plausible files, and rates."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
 
+from reconciliation.services.contract_rates import RateWanted, ensure_rates
 from reconciliation.services.mappings import MappingWanted, ensure_mapping
 from reconciliation.services.terms import ensure_bank_account, ensure_statement_accounts
 
@@ -66,6 +67,11 @@ _CONVESIOPAY: Final = MappingWanted(
     date_format="%Y-%m-%d %H:%M:%S",
 )
 
+_STRIPE_RATES: Final = [
+    RateWanted("stripe", "charge", "USD", "2.9", "0.30", "2020-01-01", "Stripe's standard contract (simulated)"),
+    RateWanted("stripe", "refund", "USD", "0", "0", "2020-01-01", "Stripe's standard contract (simulated)"),
+]
+
 
 def prepare_comparison(*, demo: bool, now: datetime) -> None:
     """This function will give every gateway account its terms; for a demo also a bank account and two mappings.
@@ -78,3 +84,4 @@ def prepare_comparison(*, demo: bool, now: datetime) -> None:
     ensure_bank_account(BANK, "Main bank account (simulated)")
     for wanted in (_ACQUIRER, _CONVESIOPAY):
         ensure_mapping(wanted, now)
+    ensure_rates("stripe", _STRIPE_RATES)

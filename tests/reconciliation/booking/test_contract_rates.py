@@ -10,12 +10,16 @@ import pytest
 from config.services import make_staff
 from payments.errors import Forbidden, InvalidInput, NotAllowedNow
 from payments.models import Approval
+from payments.services.accounts import ensure_gateway_account
 from payments.services.actors import Actor
 from payments.services.approvals import approve
-from reconciliation.models import ContractRate
+from reconciliation.models import ContractRate, StatementAccount
+from reconciliation.queries.charges import contract
 from reconciliation.rates import Rate, expected, kinds_booked, rate_for
 from reconciliation.services.contract_rates import RateWanted, ask_end, ask_rate, ensure_rates, preview_rate
+from reconciliation.services.demo import prepare_comparison
 from reconciliation.states import LineKind
+from simulator.stripe.money import processing_fee_minor
 from tests.payments.admin.desk import prepare, signed_in, text_of
 from tests.reconciliation.booking.world import World
 
@@ -152,6 +156,21 @@ class TestTwoPeople:
 
 def _told() -> dict[str, str]:
     return {name: getattr(WANTED, name) for name in WANTED.__slots__}
+
+
+@pytest.mark.django_db
+def test_a_demo_has_the_rates_that_its_gateway_charges():
+    for provider in ("nmi", "convesiopay", "stripe"):
+        ensure_gateway_account(provider, provider, provider)
+    for _ in range(2):
+        prepare_comparison(demo=True, now=NOW)
+    rate = rate_for(
+        contract(StatementAccount.objects.get(slug="stripe").pk), kind="charge", method="visa", currency="USD", day=DAY
+    )
+
+    assert rate is not None and ContractRate.objects.count() == 2
+    for gross in (50, 1_017, 10_000, 99_999):
+        assert expected(rate, kind="charge", gross_minor=gross).fee_minor == processing_fee_minor(gross)
 
 
 @pytest.mark.django_db
