@@ -81,3 +81,22 @@ def test_nmi(simulator: SimulatorProcess, nmi: StatementAccount, clock: Clock) -
     run = Run.objects.get()
     assert_all_met(run)
     assert run.lines["matched"] == 3
+
+
+def test_a_page_that_does_not_come_holds_the_day_up_and_no_money_is_called_missing(
+    simulator: SimulatorProcess, stripe: StatementAccount, clock: Clock
+) -> None:
+    paid(clock)
+    simulator.act("settle", "stripe")
+    hear_stripe(simulator, clock)
+    simulator.fault("server_error", "query", "stripe", times=1)
+    wait_for_the_night(clock)
+
+    assert tick(clock) == Ran(planned=1, waiting=1)
+    run = Run.objects.get()
+    assert "STRIPE gave no whole page 1 of its balance" in run.because
+    assert [broken.kind for broken in Break.objects.all()] == ["report_gap"]
+
+    clock.pass_(minutes=20)
+    assert tick(clock) == Ran(done=1)
+    assert (Break.objects.get().state, Run.objects.get().state) == ("resolved", "done")
