@@ -103,9 +103,11 @@ def words_of(rate: ContractRate) -> str:
 def ensure_rates(slug: str, rates: list[RateWanted]) -> int:
     """This function will give an account that has no rates its first ones. Returns how many it wrote.
 
-    For set-up only: what is there is left alone, and changing it takes two people. Idempotent on: the account.
+    For set-up only: what is there is left alone, and changing it takes two people; an account that is not there gets none.
+    Idempotent on: the account.
     """
-    if ContractRate.objects.filter(account__slug=slug).exists():
+    bare = StatementAccount.objects.filter(slug=slug, rates__isnull=True)
+    if not bare.exists():
         return 0
     return len(ContractRate.objects.bulk_create([_row_of(wanted) for wanted in rates]))
 
