@@ -41,6 +41,7 @@ BEAT: dict[str, BeatEntry] = {
     "inbox": {"task": "payments.drain_inbox", "schedule": 5.0},
     "nights": {"task": "reconciliation.run_nights", "schedule": 60.0},
     "alarms": {"task": "reconciliation.watch_alarms", "schedule": 60.0},
+    "breaks": {"task": "reconciliation.watch_breaks", "schedule": 300.0},
     "old answers": {"task": "payments.forget_old_answers", "schedule": 600.0},
     "reports": {"task": "reconciliation.sweep_reports", "schedule": 20.0},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from reconciliation.services import alerts, nightly
+from reconciliation.services import alerts, desk, nightly
 from reconciliation.services.report_jobs import run_report as write_report
 from reconciliation.services.report_sweep import sweep_reports as sweep_due
 
@@ -32,3 +32,9 @@ def run_nights() -> None:
 def watch_alarms() -> None:
     """Beat: thresholds may be passed by time alone, and an e-mail that did not leave is due again."""
     alerts.watch(timezone.now)
+
+
+@shared_task(name="reconciliation.watch_breaks")
+def watch_breaks() -> None:
+    """Beat: breaks past their time rise, and what was only late and has not come opens again."""
+    desk.watch(timezone.now)

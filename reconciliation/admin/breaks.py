@@ -115,9 +115,9 @@ class BreakAdmin(LockedAdmin):
         return format_html('{} <span class="cf-hint cf-because">{}</span>', about, broken.because)
 
     @admin.display(description="Age")
-    def age(self, broken: Any) -> str:
+    def age(self, broken: Any) -> SafeString:
         days = age_of(broken.day, broken.listed_at.date())
-        return f"{days} {'day' if days == 1 else 'days'}"
+        return format_html('<span class="cf-nowrap">{} {}</span>', days, "day" if days == 1 else "days")
 
     @admin.display(description="Resolve by")
     def due(self, broken: Any) -> SafeString:
@@ -230,7 +230,10 @@ class BreakAdmin(LockedAdmin):
         could = "" if may else f"{pages.roles_that_may(RESOLVE)} could"
         ways = [
             Step(
-                option.label, self.command_url(f"bulk_{option.name}", broken), blocked_by=could, hint=option.explanation
+                option.label,
+                self.command_url(f"bulk_{option.name}", broken),
+                blocked_by=option.refused or could,
+                hint=option.explanation,
             )
             for option in options_of(broken)
             if option.name in commands.BULK_PAGES

@@ -19,6 +19,7 @@ from reconciliation.queries.break_words import age_of, bucket_of, kind_meaning, 
 SIDES: Final = ("", "Our side", "The gateway's side", "")
 EVIDENCE: Final = ("File", "Size", "SHA-256", "By", "When")
 RESOLUTIONS: Final = ("Resolution", "Fix", "By", "When", "State")
+_ORDER: Final = ("kind", "amount", "settlement", "net", "transaction", "of", "reference", "payment", "payout", "day")
 _SAME: Final = frozenset({"kind", "amount", "transaction", "reference", "day", "settlement", "of"})
 """What both sides name in the same words, so that a difference is one."""
 
@@ -72,7 +73,8 @@ def break_page(broken: Break, now: datetime) -> BreakPage:
 
 def sides(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[list[Shown]]:
     """Field by field, ours beside theirs, and a mark where both say something and not the same."""
-    names = [*ours, *(name for name in theirs if name not in ours)]
+    known = [*ours, *(name for name in theirs if name not in ours)]
+    names = sorted(known, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
     rows: list[list[Shown]] = []
     for name in names:
         if name == "candidate_ids":

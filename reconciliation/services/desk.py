@@ -153,6 +153,12 @@ def _check_file(name: str, ending: str, content: bytes) -> None:
         _refuse_card_number(content.decode("utf-8", errors="replace"), field="file")
 
 
+def watch(clock: Callable[[], datetime]) -> None:
+    """This function will do what time alone asks for: see `escalate_due` and `return_due_timing`."""
+    escalate_due(clock)
+    return_due_timing(clock)
+
+
 def escalate_due(clock: Callable[[], datetime]) -> int:
     """This function will lift what is past its time: it is marked, said in its notes, and taken from an owner who sleeps.
 

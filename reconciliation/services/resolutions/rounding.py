@@ -33,8 +33,10 @@ def why_no_rounding(broken: Break) -> str:
     size = abs(off_of(broken))
     if not size or line is None:
         return "There is no line whose sum is off by a little."
+    if not account.tolerance_minor:
+        return f"{account.name} accepts no rounding: its terms name no tolerance."
     if size > account.tolerance_minor:
-        return f"It is more than the {money_of(broken, account.tolerance_minor)} a line that pass as rounding."
+        return f"It is more than the {money_of(broken, account.tolerance_minor)} a line that may pass as rounding."
     if booked_on(account, broken.currency, line.day) + size > account.tolerance_day_minor:
         return f"With it the day would have more than {money_of(broken, account.tolerance_day_minor)} of rounding."
     return ""

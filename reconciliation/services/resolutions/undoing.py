@@ -23,6 +23,7 @@ from payments.services.limits import needs_second_person, spend
 from reconciliation.models import Booking, Break, LineChange, Match, Resolution
 from reconciliation.models import Line as StatementLine
 from reconciliation.services.resolutions.base import RESOLVE, balance_account
+from reconciliation.services.resolutions.ending import payments_follow
 from reconciliation.services.resolutions.rematching import matches_changed
 from reconciliation.services.resolutions.showing import entries_shown
 from reconciliation.states import OPEN_BREAK_STATES
@@ -93,6 +94,7 @@ def take_back(resolution: Resolution, reason: str, actor: Actor, now: datetime) 
     _unmatch(resolution, actor, now)
     _count_again(resolution, actor, now)
     _open_again(resolution)
+    payments_follow(resolution, _breaks(resolution), resolution.effects.get("matches", []), now)
     resolution.undone_at, resolution.undone_by = now, actor.label[:100]
     resolution.undone_because = reason[:400]
     resolution.save(update_fields=["undone_at", "undone_by", "undone_because"])
