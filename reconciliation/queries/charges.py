@@ -67,10 +67,17 @@ rated AS (
     FROM chosen LEFT JOIN rated USING (day, kind, currency, method)
 )
 """  # noqa: S608 - made of our own constants
-_SUMS: Final = f"""{_CHARGED}
+# What a line of a reserve costs is a fee like any other, and no part of the reserve.
+_SUMS: Final = f"""{_CHARGED}, part AS (
+  SELECT day, booked_as, currency, asked, CASE booked_as WHEN 'reserve' THEN -gross ELSE whole END AS whole,
+         CASE booked_as WHEN 'reserve' THEN 0 ELSE tax END AS tax
+    FROM cost
+  UNION ALL
+  SELECT day, 'fees', currency, NULL, charged, tax FROM cost WHERE booked_as = 'reserve' AND charged <> 0
+)
 SELECT day, booked_as, currency, -sum(whole)::bigint, sum(coalesce(asked, whole - tax))::bigint, sum(tax)::bigint,
        count(*) FILTER (WHERE whole <> 0 OR tax <> 0 OR asked <> 0)
-  FROM cost GROUP BY day, booked_as, currency ORDER BY day, booked_as, currency
+  FROM part GROUP BY day, booked_as, currency ORDER BY day, booked_as, currency
 """  # noqa: S608 - made of our own constants
 _OF_PAYOUT: Final = f"""{_CHARGED}
 SELECT currency, sum(whole - tax)::bigint, sum(coalesce(asked, whole - tax))::bigint, sum(tax)::bigint, count(*)

@@ -118,10 +118,12 @@ class TestAnyDays(TestCase):
         assert book_days(world.account, DAYS, now=NOW).entries == 0
         assert sum(row.amount_minor for row in balances(["5010", "5015"])) == self._fees(gateway)
         assert sum(row.amount_minor for row in balances(["5010"])) == self._by_contract(world, gateway)
+        kept_back = sum(-line.gross_minor for line, *_ in gateway.lines if LineKind(line.kind) in RESERVES)
+        assert sum(row.amount_minor for row in balances(["1120"])) == kept_back
 
     def _fees(self, gateway: Gateway) -> int:
         disputed = {LineKind.CHARGEBACK, LineKind.CHARGEBACK_RETURN, LineKind.DISPUTE_FEE}
-        kept = [line for line, *_ in gateway.lines if LineKind(line.kind) not in disputed | RESERVES]
+        kept = [line for line, *_ in gateway.lines if LineKind(line.kind) not in disputed]
         return sum(_fee(line) for line in kept)
 
     def _by_contract(self, world: World, gateway: Gateway) -> int:
@@ -129,10 +131,11 @@ class TestAnyDays(TestCase):
         disputed = {LineKind.CHARGEBACK, LineKind.CHARGEBACK_RETURN, LineKind.DISPUTE_FEE}
         rates, total = contract(world.account.pk), 0
         for line, *_ in gateway.lines:
-            if LineKind(line.kind) in disputed | RESERVES:
+            if LineKind(line.kind) in disputed:
                 continue
             rate = rate_for(rates, kind=line.kind, method=line.method, currency=line.currency, day=line.day)
             asked = expected(rate, kind=line.kind, gross_minor=line.gross_minor).fee_minor if rate else _fee(line)
+            asked = _fee(line) if LineKind(line.kind) in RESERVES else asked
             total += asked
         return total
 
