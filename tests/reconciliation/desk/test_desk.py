@@ -35,7 +35,7 @@ def test_a_break_has_one_owner_who_hands_it_on(scene: Scene, broken: Break) -> N
     taken = desk.take(broken.public_id, version=0, actor=scene.fiona, now=LATER)
     assert (taken.state, taken.owner_id, taken.version) == (BreakState.INVESTIGATING, scene.fiona.user_id, 1)
     assert desk.take(broken.public_id, version=0, actor=scene.fiona, now=LATER).version == 1, "once"
-    with pytest.raises(Conflict, match="changed since you looked at it. fiona"):
+    with pytest.raises(Conflict, match=r"changed since you looked at it\. fiona"):
         desk.take(broken.public_id, version=0, actor=frank, now=LATER)
     with pytest.raises(Conflict, match="fiona is looking into it"):
         desk.take(broken.public_id, version=1, actor=frank, now=LATER)

@@ -147,10 +147,10 @@ def test_a_fix_that_explains_only_a_part_is_refused(scene: Scene) -> None:
     broken = unknown(scene)
     movement = scene.moved(MovementKind.CAPTURE, 1000)
     Break.objects.filter(pk=broken.pk).update(difference_minor=1200)
-    with pytest.raises(NotAllowedNow, match="It would leave 2.00 USD of the balance without explanation"):
+    with pytest.raises(NotAllowedNow, match=r"It would leave 2\.00 USD of the balance without explanation"):
         scene.resolve(broken, "link_by_hand", counterpart=movement.public_id)
     assert not Match.objects.exists()
-    with pytest.raises(NotAllowedNow, match="-5.00 USD of the balance would stay without explanation"):
+    with pytest.raises(NotAllowedNow, match=r"-5\.00 USD of the balance would stay without explanation"):
         scene.resolve(adjusted(scene), "close_explained")
 
 
@@ -165,9 +165,9 @@ def test_rounding_is_held_to_the_line_and_to_the_day(scene: Scene) -> None:
         for off in (2, 3, 2, 1)
     ]  # fmt: skip
     scene.resolve(breaks[0], "rounding")
-    with pytest.raises(NotAllowedNow, match="more than the 0.02 USD a line that may"):
+    with pytest.raises(NotAllowedNow, match=r"more than the 0\.02 USD a line that may"):
         scene.resolve(breaks[1], "rounding")
-    with pytest.raises(NotAllowedNow, match="more than 0.03 USD of rounding"):
+    with pytest.raises(NotAllowedNow, match=r"more than 0\.03 USD of rounding"):
         scene.resolve(breaks[2], "rounding")
     scene.resolve(breaks[3], "rounding")
     assert _sum("5035") == -3

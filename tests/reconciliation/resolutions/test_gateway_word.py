@@ -133,7 +133,7 @@ def test_nothing_is_recorded_that_the_gateway_does_not_say(desk: Desk) -> None:
     _, broken = never_heard(desk)
     Line.objects.filter(pk=broken.line_id).update(gross_minor=1200, net_minor=1141)
     Break.objects.filter(pk=broken.pk).update(difference_minor=1141)
-    with pytest.raises(NotAllowedNow, match="It would leave 2.00 USD"):
+    with pytest.raises(NotAllowedNow, match=r"It would leave 2\.00 USD"):
         desk.end(broken, "replay_fact")
     desk.simulator.fault("lookup_down", "query", rate=1)
     with pytest.raises(NotAllowedNow, match="no usable answer"):
