@@ -6,11 +6,14 @@ from reconciliation.admin import (
     closing,
     contract_rate,
     line,
+    mapping,
     opening,
     report,
     report_schedule,
     resolutions,
     run,
+    statement,
+    terms,
 )
 
 __all__ = [
@@ -19,9 +22,12 @@ __all__ = [
     "closing",
     "contract_rate",
     "line",
+    "mapping",
     "opening",
     "report",
     "report_schedule",
     "resolutions",
     "run",
+    "statement",
+    "terms",
 ]

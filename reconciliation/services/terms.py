@@ -96,7 +96,7 @@ def ask_bank_account(
     Raises: Forbidden, InvalidInput naming the field, Conflict. Idempotent as `ask_approval`. Writes: the approval.
     """
     actor.require(EDIT)
-    differences(_new_bank(slug), changes)
+    differences(new_bank_account(slug), changes)
     arguments = {"changes": _as_json(changes), "version": 0}
     return str(ask_approval("edit_terms", f"{NEW}/{slug}", arguments, reason=reason, actor=actor, now=now).public_id)
 
@@ -112,6 +112,13 @@ def differences(account: StatementAccount, changes: Mapping[str, Any]) -> list[t
     if not found:
         raise InvalidInput("Nothing would change.", field="name")
     return found
+
+
+def new_bank_account(slug: str) -> StatementAccount:
+    """A bank account as it would begin, unsaved. Raises: InvalidInput for a name that is taken."""
+    if StatementAccount.objects.filter(slug=slug).exists():
+        raise InvalidInput(f"There is an account {slug!r} already.", field="slug")
+    return StatementAccount(slug=slug, kind=StatementAccount.Kind.BANK, source="camt053")
 
 
 def label_of(name: str) -> str:
@@ -153,15 +160,9 @@ def _find(slug: str, *, lock: bool = False) -> StatementAccount:
     return account
 
 
-def _new_bank(slug: str) -> StatementAccount:
-    if StatementAccount.objects.filter(slug=slug).exists():
-        raise InvalidInput(f"There is an account {slug!r} already.", field="slug")
-    return StatementAccount(slug=slug, kind=StatementAccount.Kind.BANK, source="camt053")
-
-
 def _subject(subject: str, *, lock: bool = False) -> StatementAccount:
     new, _, slug = subject.partition("/")
-    return _new_bank(slug) if new == NEW and slug else _find(subject, lock=lock)
+    return new_bank_account(slug) if new == NEW and slug else _find(subject, lock=lock)
 
 
 def _as_json(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,187 @@
+"""Can finance import a statement, see what became of its lines, and change mappings and terms in the browser?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from payments.models import Approval
+from reconciliation.admin.kept_file import pack, unpack
+from reconciliation.models import ColumnMapping, Statement, StatementAccount
+from tests.payments.admin.desk import prepare, signed_in, text_of
+from tests.reconciliation.ingestion.reports import COLUMNS, DAY, csv_file, gateway, mapping, read, sale
+
+pytestmark = pytest.mark.django_db
+UPLOAD = reverse("admin:reconciliation_statement_upload")
+LIST = reverse("admin:reconciliation_statement_changelist")
+
+
+@pytest.fixture(autouse=True)
+def _demo(settings: object) -> None:
+    settings.DEMO = True  # type: ignore[attr-defined]  # no second factor
+
+
+@pytest.fixture
+def fay() -> Client:
+    return signed_in("finance", "fay")
+
+
+def _file(content: bytes, name: str = "day.csv") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content)
+
+
+def _page(statement: Statement) -> str:
+    return reverse("admin:reconciliation_statement_change", args=(statement.public_id,))
+
+
+def _agree(person: Client) -> Approval:
+    request = Approval.objects.get()
+    path = reverse("admin:payments_approval_approve", args=(request.public_id,))
+    _, confirmed = prepare(person, path, note="seen")
+    person.post(path, confirmed)
+    request.refresh_from_db()
+    return request
+
+
+def test_an_empty_list_says_what_to_do(fay):
+    words = text_of(fay.get(LIST))
+    assert "No report has come yet" in words
+    assert "Files of the others, and of the bank, are imported here." in words
+    assert "Import a statement" in words
+
+
+def test_a_file_is_looked_at_before_it_is_imported(fay):
+    gateway()
+    content = csv_file(sale(1), sale(2, gross="1x"))
+    looked = fay.post(UPLOAD, {"account": "acme", "file": _file(content), "look": "1"})
+    words = text_of(looked)
+    assert "2 lines read, 1 of them rejected; 2026-11-20 to 2026-11-20." in words
+    assert "Gross: '1x' is no amount with '.' before decimals." in words
+    assert not Statement.objects.exists()
+    done = fay.post(UPLOAD, {"account": "acme", "import": "1", **looked.context["kept"]})
+    statement = Statement.objects.get()
+    assert done.url == _page(statement)
+    assert (statement.name, statement.received_by, statement.lines_new) == ("day.csv", "fay", 1)
+    again = fay.post(UPLOAD, {"account": "acme", "file": _file(content), "import": "1"})
+    assert "nothing was read again" in text_of(fay.get(again.url))
+
+
+def test_what_can_not_be_read_is_said_on_the_form(fay):
+    gateway()
+    looked = fay.post(UPLOAD, {"account": "acme", "file": _file(b"a;b\n1;2\n"), "look": "1"})
+    assert looked.status_code == 422
+    assert "Is the delimiter ',' right?" in text_of(looked)
+    assert "Choose a file first." in text_of(fay.post(UPLOAD, {"account": "acme", "look": "1"}))
+
+
+def test_the_page_of_a_report_adds_up_and_offers_what_was_rejected(fay):
+    gateway()
+    read("acme", csv_file(sale(1), sale(2)))
+    statement = read("acme", csv_file(sale(1), sale(2, fee="0.50", net="9.50"), sale(3, Type="=HYPERLINK(1)")))
+    words = text_of(fay.get(_page(statement)))
+    for said in (
+        "Read 3",
+        "Known said by an earlier report, and the same + 1",
+        "adds up",
+        "The kind '=HYPERLINK(1)' is not",
+    ):
+        assert said in words
+    assert "k2 changed fee_minor: 30; net_minor: 970 fee_minor: 50; net_minor: 950" in words
+    file = fay.get(reverse("admin:reconciliation_statement_rejected", args=(statement.public_id,)))
+    text = b"".join(file.streaming_content).decode()
+    assert text.splitlines()[1].startswith("3,The kind '=HYPERLINK(1)' is not in the mapping.,")
+
+
+def test_a_refused_and_an_incomplete_report_say_why(fay):
+    account = gateway()
+    refused = read("acme", b"a;b\n")
+    words = text_of(fay.get(_page(refused)))
+    assert "Nothing of it was kept:" in words
+    mapping(account, total_row="Total")
+    incomplete = read("acme", csv_file(sale(1), "Total,,USD,99.00,,,,,,"))
+    words = text_of(fay.get(_page(incomplete)))
+    assert "Its sum of gross is 99.00 USD, but its lines add up to 10.00 USD. Until a whole report comes" in words
+    assert "does not hold" in words
+
+
+def test_lists_are_narrowed_and_cost_the_same_whatever_they_hold(fay, django_assert_max_num_queries):
+    gateway()
+    for number in range(3):
+        read("acme", csv_file(sale(number)), starts_on=DAY - timedelta(days=number), ends_on=DAY)
+    with django_assert_max_num_queries(20):
+        shown = fay.get(LIST)
+    assert len(shown.context["cl"].result_list) == 3
+    assert text_of(shown).count("check_circle whole") == 3
+    for narrowed in ("incomplete", "rejected", "restating", "refused"):
+        assert not fay.get(f"{LIST}?is={narrowed}").context["cl"].result_list
+
+
+def test_a_mapping_is_tried_on_a_sample_and_asked_for(fay):
+    gateway()
+    first = ColumnMapping.objects.get()
+    path = reverse("admin:reconciliation_columnmapping_edit", args=(first.pk,))
+    form = fay.get(path).context["form"]
+    answers = {name: form[name].value() for name in form.fields if form[name].value() not in (None, "", False)}
+    assert "gross = Gross" in answers["columns"]
+    answers |= {"kinds": f"{answers['kinds']}\nAuto = charge", "reason": "The file has a new word"}
+    tried = fay.post(path, {**answers, "sample": _file(csv_file(sale(1, Type="Auto"), sale(2, Type="Gift")))})
+    words = text_of(tried)
+    for said in ("“Auto” means – charge", "2 lines read, 1 of them rejected", "The kind 'Gift' is not in the mapping."):
+        assert said in words
+    asked = fay.post(path, {**answers, "ask": "1"})
+    assert asked.url == reverse("admin:payments_approval_change", args=(Approval.objects.get().public_id,))
+    assert ColumnMapping.objects.count() == 1
+    assert _agree(signed_in("finance", "carl")).state == "executed"
+    newest = ColumnMapping.objects.get(current=True)
+    assert (newest.number, newest.kinds["Auto"], newest.columns) == (2, "charge", COLUMNS)
+    for mapped in ColumnMapping.objects.all():
+        words = text_of(fay.get(reverse("admin:reconciliation_columnmapping_change", args=(mapped.pk,))))
+        assert ("in force" if mapped.current else "earlier") in words
+
+
+def test_a_mapping_with_a_slip_is_refused_on_its_field(fay):
+    gateway()
+    path = reverse("admin:reconciliation_columnmapping_add")
+    answers = {
+        "account": "acme",
+        "columns": "gross Gross",
+        "delimiter": ",",
+        "encoding": "utf-8",
+        "date_format": "%Y",
+        "reason": "Because",
+    }
+    assert "“gross Gross” lacks an equals sign." in text_of(fay.post(path, answers))
+    refused = fay.post(path, answers | {"columns": "gross = Gross\noccurred_at = Day"})
+    assert "The form has to name day, month and year." in text_of(refused)
+
+
+def test_terms_are_changed_by_two_people(fay):
+    account = gateway()
+    path = reverse("admin:reconciliation_statementaccount_edit", args=(account.pk,))
+    shown, confirmed = prepare(fay, path, lag_days="4", currencies="USD, EUR", reason="New contract")
+    assert "2 → 4" in text_of(shown)
+    fay.post(path, confirmed)
+    assert _agree(signed_in("finance", "carl")).state == "executed"
+    changed = StatementAccount.objects.get()
+    assert (changed.lag_days, changed.currencies, changed.version) == (4, ["USD", "EUR"], 1)
+    words = text_of(fay.get(reverse("admin:reconciliation_statementaccount_change", args=(account.pk,))))
+    assert "4 business days" in words
+
+
+def test_a_bank_account_is_asked_for(fay):
+    path = reverse("admin:reconciliation_statementaccount_add_bank")
+    _, confirmed = prepare(fay, path, slug="giro", name="Giro", reason="A second bank")
+    fay.post(path, confirmed)
+    assert _agree(signed_in("finance", "carl")).state == "executed"
+    assert StatementAccount.objects.get().kind == "bank"
+    assert "Giro" in text_of(fay.get(reverse("admin:reconciliation_statementaccount_changelist")))
+
+
+def test_a_file_travels_in_a_form_only_if_it_is_short():
+    content = csv_file(*(sale(number) for number in range(2000)))
+    assert unpack(pack(content)) == content
+    assert unpack("not a file") == unpack("aGVsbG8=") == b""
