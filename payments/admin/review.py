@@ -34,6 +34,7 @@ from payments.admin.payment_chips import masked_payer
 from payments.admin.payment_forms import CommandForm
 from payments.models import Review
 from payments.queries import review_page as pages
+from payments.queries.review_words import REASON_WORDS
 from payments.services import reviews
 from payments.services.actors import Actor
 from payments.services.dispositions import CHOICES, Choice
@@ -106,7 +107,7 @@ class DecisionForm(CommandForm):
     """What every decision needs: a reason from the list, and a note in the person's own words."""
 
     reason = forms.ChoiceField(
-        choices=[("", "Choose…"), *((code, pages.REASON_WORDS.get(code, code)) for code in reviews.REASONS)]
+        choices=[("", "Choose…"), *((code, REASON_WORDS.get(code, code)) for code in reviews.REASONS)]
     )
     note = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 4}),
@@ -315,7 +316,7 @@ def _answers(call: CommandCall) -> list[KeyValue]:
             else []
         ),
         *([KeyValue("Comes back", until)] if until else []),
-        KeyValue("Reason", pages.REASON_WORDS.get(call.answers["reason"], call.answers["reason"])),
+        KeyValue("Reason", REASON_WORDS.get(call.answers["reason"], call.answers["reason"])),
         KeyValue("Note", call.answers["note"]),
     ]
 
