@@ -7,14 +7,17 @@ from typing import Any, Final
 
 from payments.queries import exports as of_payments
 from reconciliation.models import StatementAccount
+from reconciliation.queries.break_words import BUCKETS
 from reconciliation.rules.base import NOT_MOVED
 from reconciliation.states import MOVEMENT_KINDS, LineKind
 
 Sql = tuple[str, dict[str, Any]]
 
-AGES: Final = ((1, "0-1"), (3, "2-3"), (7, "4-7"), (30, "8-30"))
-"""Oldest day of each ageing bucket, and its name; what is older is ">30"."""
-_BUCKET: Final = "CASE " + " ".join(f"WHEN age.days <= {days} THEN '{name}'" for days, name in AGES) + " ELSE '>30' END"
+# Words, not "2-3": a spreadsheet would make the third of February of it.
+_NAMED: Final = " ".join(
+    f"WHEN age.days <= {last} THEN '{first} to {last}'" for first, last in BUCKETS if last is not None
+)
+_BUCKET: Final = f"CASE {_NAMED} ELSE 'over {BUCKETS[-1][0] - 1}' END"
 # As of the end of a day: what had been opened by then and had not ended.
 _BREAKS: Final = f"""
 SELECT broken.id AS break_row, broken.public_id AS break, account.slug AS account, broken.kind,
@@ -71,18 +74,12 @@ SELECT payout.*, items.lines AS items, items.net AS items_net,
      WHERE line.account_id = account.id AND line.payout_id = payout.gateway_id AND line.payout_id <> ''
        AND line.kind NOT IN ('payout', 'payout_return') AND line.currency = payout.currency AND NOT line.removed
   ) AS items ON true"""
-
-
-def _count(equation: str, bucket: str) -> str:
-    """How many a bucket of an equation holds: it is kept as a count, or with its money beside it."""
-    kept = f"run.{equation}->'{bucket}'"
-    number = f"CASE jsonb_typeof({kept}) WHEN 'number' THEN ({kept})::bigint ELSE ({kept}->>'count')::bigint END"
-    return f"{number} AS {equation}_{bucket}"
-
-
+_PARTS: Final = {
+    "lines": ("read", "matched", "booked", "broken", "early", "rejected", "foreign"),
+    "movements": ("open", "matched", "broken", "expected"),
+}
 _EQUATIONS: Final = ", ".join(
-    [_count("lines", name) for name in ("read", "matched", "booked", "broken", "early", "rejected", "foreign")]
-    + [_count("movements", name) for name in ("open", "matched", "broken", "expected")]
+    f"(run.{whole}->>'{part}')::bigint AS {whole}_{part}" for whole, parts in _PARTS.items() for part in parts
 )
 _RUNS: Final = f"""
 SELECT run.id AS run_row, run.day, account.slug AS account, run.public_id AS run, run.state, run.balanced, run.times,

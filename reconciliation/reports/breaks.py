@@ -45,7 +45,7 @@ REPORT = TableReport(
         Column("value", Kind.AMOUNT, "Money at risk, never negative.", summed=True),
         Column("day", Kind.DATE, "Business day it is of; its age counts from here."),
         Column("age_days", Kind.COUNT, "Days to the day asked for, or to its end."),
-        Column("age", Kind.TEXT, "Bucket: 0-1, 2-3, 4-7, 8-30 or >30 days."),
+        Column("age", Kind.TEXT, "Bucket in days: 0 to 1, 2 to 3, 4 to 7, 8 to 30, over 30."),
         Column("owner", Kind.TEXT, "Who has taken it."),
         Column("due_at", Kind.MOMENT, "By when it should be resolved."),
         Column("payment", Kind.CODE, "Payment of ours, if one is known."),
