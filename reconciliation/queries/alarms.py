@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -44,18 +44,18 @@ def levels(account: StatementAccount, now: datetime) -> list[Level]:
     return [*found, *_count(account, open_breaks), *_age(account, open_breaks, now), *_share(account)]
 
 
-def expected_at(account: StatementAccount, run: Run) -> datetime:
-    """When the report of a run's day should have been there: the account's hour of the day after, in its zone."""
-    after = run.day + timedelta(days=1)
+def expected_at(account: StatementAccount, day: date) -> datetime:
+    """When the report of a day should have been there: the account's hour of the day after, in its zone."""
+    after = day + timedelta(days=1)
     return datetime.combine(after, time(account.nightly_hour), ZoneInfo(account.time_zone))
 
 
 def _silence(account: StatementAccount, now: datetime) -> Iterator[Level]:
     waiting = list(Run.objects.filter(account=account, state__in=_NOT_DONE).order_by("day"))
-    late = [run for run in waiting if now - expected_at(account, run) >= SILENT_AFTER]
+    late = [run for run in waiting if now - expected_at(account, run.day) >= SILENT_AFTER]
     if not late:
         return
-    hours = (now - expected_at(account, late[0])) // timedelta(hours=1)
+    hours = (now - expected_at(account, late[0].day)) // timedelta(hours=1)
     days = f"{late[0].day:%d %b %Y}" + (f" and {len(late) - 1} later" if len(late) > 1 else "")
     because = f": {late[0].because}" if late[0].because else ""
     yield Level("silence", "", hours, 24, f"Not compared for {hours} hours past its time: {days}{because}")

@@ -149,7 +149,7 @@ def _trouble_of(run: Run, clock: Clock) -> str:
 
 
 def _pause(run: Run, now: datetime) -> timedelta:
-    return min(max((now - expected_at(run.account, run)) / 4, _SHORTEST), _LONGEST)
+    return min(max((now - expected_at(run.account, run.day)) / 4, _SHORTEST), _LONGEST)
 
 
 @contextmanager

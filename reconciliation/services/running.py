@@ -22,6 +22,7 @@ from reconciliation.engine import Broken
 from reconciliation.findings import FoundBreak
 from reconciliation.models import Break, Line, Match, Run, StatementAccount
 from reconciliation.queries import legs
+from reconciliation.queries.alarms import SILENT_AFTER, expected_at
 from reconciliation.queries.coverage import gaps, whole_reports, why_incomplete
 from reconciliation.queries.equations import Equation, Places, lines_of, movements_of
 from reconciliation.queries.fees import fees_off
@@ -65,8 +66,9 @@ class _Round:
 def run_day(slug: str, day: date, clock: Clock) -> Run:
     """This function will compare an account up to the end of a day, and keep what it found.
 
-    Without a whole report of the day it waits, with a break that says so, and nothing is called missing. A run whose
-    equations do not hold has failed, with its numbers. Raises: NotFound; whatever broke it, after the run says so.
+    Without a whole report of the day it waits, once that is late with a break that says so, and nothing is called missing.
+    A run whose equations do not hold has failed, with its numbers.
+    Raises: NotFound; whatever broke it, after the run says so.
     Idempotent on: account and day: run again, it looks again at what is open and doubles nothing.
     Writes: statements, run, matches, bookings, breaks, payments' states; a transaction each phase.
     """
@@ -99,10 +101,11 @@ def _fetch(account: StatementAccount, run: Run, day: date, clock: Clock) -> str:
 
 
 def _wait(run: Run, trouble: str, now: datetime) -> Run:
-    """No whole report: one break, and nothing else is said about the day."""
+    """No whole report: one break once that is late, and nothing else is said about the day. A few hours are nothing unusual."""
     incomplete = why_incomplete(run.account, run.day)
     found = _gap(run.day, incomplete, trouble)
-    keep(run, [found], now, in_scope=lambda row: row.kind in _REPORTS and row.day == run.day)
+    late = now - expected_at(run.account, run.day) >= SILENT_AFTER
+    keep(run, [found] if late else [], now, in_scope=lambda row: row.kind in _REPORTS and row.day == run.day)
     run.mark_waiting()
     run.because, run.started_at = found.because[:400], now
     run.save(update_fields=["state", "because", "started_at"])

@@ -95,8 +95,8 @@ def test_a_page_that_does_not_come_holds_the_day_up_and_no_money_is_called_missi
     assert tick(clock) == Ran(planned=1, waiting=1)
     run = Run.objects.get()
     assert "STRIPE gave no whole page 1 of its balance" in run.because
-    assert [broken.kind for broken in Break.objects.all()] == ["report_gap"]
+    assert not Break.objects.exists()  # it may still come
 
     clock.pass_(minutes=20)
     assert tick(clock) == Ran(done=1)
-    assert (Break.objects.get().state, Run.objects.get().state) == ("resolved", "done")
+    assert_all_met(Run.objects.get())

@@ -180,6 +180,7 @@ class TestRunning:
         assert [broken.kind for broken in Break.objects.all()] == ["report_missing"]
         [alert] = Alert.objects.filter(kind="silence")
         assert alert.raised_at == datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
+        assert Break.objects.get().opened_at >= alert.raised_at
 
         reported(account, SUNDAY, clock())
         clock.pass_(minutes=1)

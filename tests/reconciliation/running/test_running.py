@@ -124,9 +124,12 @@ def test_without_a_report_the_run_waits_and_nothing_is_missing() -> None:
     night = Night()
     night.moved(MovementKind.CAPTURE, 4000)
     run = night.compare(LATER)
+    assert (run.state, night.kinds()) == (RunState.WAITING, [])
+    late = NIGHT + timedelta(hours=6)
+    run = night.compare(LATER, late)
     assert (run.state, night.kinds()) == (RunState.WAITING, ["report_missing"])
     night.reported(DAY + timedelta(days=1), LATER, complete=False, incomplete_because="Page 3 of 7 is not there.")
-    run = night.compare(LATER)
+    run = night.compare(LATER, late)
     assert (run.state, night.kinds()) == (RunState.WAITING, ["report_gap"])
     assert "Page 3 of 7" in run.because
     night.reported(DAY + timedelta(days=1), LATER)
