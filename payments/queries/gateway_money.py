@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ledger.money import Money
-from payments.models import Movement, Payout
+from payments.models import Movement, Payout, Review
+from payments.states import ReviewState
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ def movement_by_public_id(public_id: str) -> MovementRow | None:
     """The movement people call mov_…."""
     found = Movement.objects.select_related("payment").filter(public_id=public_id).first()
     return _row(found) if found else None
+
+
+def open_case_of(account_id: int, gateway_id: str) -> str:
+    """The open case that asks what money of this transaction is for; empty: none does."""
+    cases = Review.objects.filter(gateway_account_id=account_id, gateway_id=gateway_id, state=ReviewState.OPEN)
+    return cases.order_by("-id").values_list("public_id", flat=True).first() or "" if gateway_id else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from reconciliation.queries import break_page as pages
 from reconciliation.queries.break_queue import CauseRow, causes, standing
 from reconciliation.queries.break_words import age_of, bucket_of, kind_chip, kind_words, state_chip
 from reconciliation.services.resolutions.base import RESOLVE
+from reconciliation.services.resolutions.bulk import breaks_of_cause
 from reconciliation.services.resolutions.commanding import Option, options_of
 from reconciliation.services.resolutions.registry import COMMANDS
 from reconciliation.states import OPEN_BREAK_STATES, BreakState
@@ -225,7 +226,7 @@ class BreakAdmin(LockedAdmin):
         """One cause: its breaks, and the fixes that take all of them."""
         self._look(request)
         broken: Any = self.find_row(request, object_id)
-        rows = commands.breaks_of_cause(broken.public_id)
+        rows = breaks_of_cause(broken.public_id)
         may = holds_right(request.user, RESOLVE)
         could = "" if may else f"{pages.roles_that_may(RESOLVE)} could"
         ways = [

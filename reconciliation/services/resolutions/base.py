@@ -54,6 +54,7 @@ class Carried:
     removed_lines: list[int] = field(default_factory=list)
     also_ends: list[Break] = field(default_factory=list)
     barred_undo: str = ""
+    review_public_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from payments.errors import NotAllowedNow
 from reconciliation.fixes import Fix
-from reconciliation.models import Break, Line, LineChange
+from reconciliation.models import Break, Line
 from reconciliation.services.resolutions.base import Answers, By, Carried, Command
 
 
@@ -17,16 +17,6 @@ def _carry_out(broken: Break, answers: Answers, by: By) -> Carried:
     line.removed = True
     line.save(update_fields=["removed"])
     net = line.net_minor if line.net_minor is not None else line.gross_minor
-    LineChange.objects.create(
-        statement=line.statement,
-        line=line,
-        kind=LineChange.Kind.REMOVED,
-        before={"removed": False},
-        after={"removed": True, "because": f"a duplicate row, by {by.actor.label}"},
-        net_difference_minor=-net,
-        currency=line.currency,
-        at=by.now,
-    )
     return Carried(
         effects=[f"Line {line.number} of {line.statement.name} counts no more."],
         gateway_minor=-net,

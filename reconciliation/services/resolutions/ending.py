@@ -24,10 +24,11 @@ def end_breaks(
         broken.ended_at, broken.ended_by = by.now, by.actor.label[:100] or "a rule"
         broken.expected_until = carried.expected_until
         broken.snoozed_until, broken.snoozed_because = None, ""
+        broken.review_public_id = carried.review_public_id or broken.review_public_id
         broken.version += 1
         broken.save(
             update_fields=[
-                "state", "ended_at", "ended_by", "expected_until", "snoozed_until", "snoozed_because", "version"
+                "state", "ended_at", "ended_by", "expected_until", "snoozed_until", "snoozed_because", "review_public_id", "version"
             ]
         )  # fmt: skip
         ResolvedBreak.objects.create(

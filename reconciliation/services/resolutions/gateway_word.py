@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ledger.money import Money
 from payments.errors import NotAllowedNow
-from payments.queries.gateway_money import MovementRow
+from payments.queries.gateway_money import MovementRow, open_case_of
 from payments.services.actors import Actor
 from payments.services.calls import Clock
 from payments.services.gateway_record import Asked, ask_record, record_said
@@ -79,6 +79,10 @@ def carry_out_word(broken: Break, answers: Answers, by: By) -> Carried:
     before = [] if broken.line is None else free_movements(broken.line, account_id)
     recorded = record_said(account_id, json.loads(bytes(kept.content)), actor=by.actor, now=by.now)
     carried = Carried(effects=[one.because for one in recorded if one.changed])
+    asked = _asked(broken)
+    carried.review_public_id = open_case_of(account_id, asked.gateway_id) if asked else ""
+    if carried.review_public_id:
+        carried.effects.append("A case asks a person what the money is for.")
     if broken.line is None:
         if not carried.effects:
             raise NotAllowedNow("The gateway's record says nothing that our books do not know.")

@@ -20,7 +20,7 @@ from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Approval, Line
 from payments.services.approvals import ask_approval
 from payments.services.limits import needs_second_person, spend
-from reconciliation.models import Booking, Break, LineChange, Match, Resolution
+from reconciliation.models import Booking, Break, Match, Resolution
 from reconciliation.models import Line as StatementLine
 from reconciliation.services.resolutions.base import RESOLVE, balance_account
 from reconciliation.services.resolutions.ending import payments_follow
@@ -92,7 +92,7 @@ def take_back(resolution: Resolution, reason: str, actor: Actor, now: datetime) 
     keys = [entry.source_key for entry in entries]
     Booking.objects.filter(entry_source_key__in=keys, undone_at=None).update(undone_at=now)
     _unmatch(resolution, actor, now)
-    _count_again(resolution, actor, now)
+    _count_again(resolution)
     _open_again(resolution)
     payments_follow(resolution, _breaks(resolution), resolution.effects.get("matches", []), now)
     resolution.undone_at, resolution.undone_by = now, actor.label[:100]
@@ -106,17 +106,9 @@ def _unmatch(resolution: Resolution, actor: Actor, now: datetime) -> None:
     matches_changed(matches, now)
 
 
-def _count_again(resolution: Resolution, actor: Actor, now: datetime) -> None:
-    """Lines that were dismissed as duplicates."""
-    for line in StatementLine.objects.select_for_update().filter(pk__in=resolution.effects.get("removed_lines", [])):
-        line.removed = False
-        line.save(update_fields=["removed"])
-        net = line.net_minor if line.net_minor is not None else line.gross_minor
-        LineChange.objects.create(
-            statement=line.statement, line=line, kind=LineChange.Kind.ADDED, before={"removed": True},
-            after={"removed": False, "because": f"no duplicate, by {actor.label}"}, net_difference_minor=net,
-            currency=line.currency, at=now,
-        )  # fmt: skip
+def _count_again(resolution: Resolution) -> None:
+    """Lines that were dismissed as duplicates. No report said so: it is no change of a line's own story."""
+    StatementLine.objects.filter(pk__in=resolution.effects.get("removed_lines", [])).update(removed=False)
 
 
 def _open_again(resolution: Resolution) -> None:

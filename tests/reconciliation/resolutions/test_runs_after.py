@@ -84,19 +84,26 @@ def two_halves(night: Night) -> Answers:
     return {"counterpart": row.public_id}
 
 
+def printed_twice(night: Night) -> Answers:
+    movement, line = night.taken()
+    night.line(LineKind.CHARGE, line.gross_minor, gateway_id=movement.gateway_id, status="settled")
+    return {}
+
+
 CASES: list[tuple[Callable[[Night], Answers], str, str]] = [
     (other_sum, "amount_mismatch", "adopt_amount"),
     (adjusted, "gateway_adjustment", "post_fee"),
     (withheld, "reserve_hold", "post_reserve"),
     (never_reported, "missing_at_gateway", "write_off"),
     (only_late, "missing_at_gateway", "mark_timing"),
+    (printed_twice, "duplicate_at_gateway", "dismiss_duplicate"),
     (two_halves, "missing_in_payments", "link_by_hand"),
 ]
 
 
 def end(night: Night, broken: Break, command: str, answers: Answers) -> Resolution:
     fiona, clock = person(), morning
-    if command == "write_off":
+    if command in {"write_off", "dismiss_duplicate"}:
         lay_evidence(broken.public_id, name="mail.txt", content=b"gone", actor=fiona, now=MORNING)
     done = resolve(broken.public_id, wish(command, broken, **answers), actor=fiona, clock=clock)
     if done.approval is not None:
