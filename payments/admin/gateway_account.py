@@ -246,5 +246,6 @@ def _capabilities(told: accounts.AccountDescription) -> list[KeyValue]:
         KeyValue("Reports its fees", "yes" if told.reports_fees else "no"),
         KeyValue("A hold lasts", f"{told.hold_days} days"),
         KeyValue("Proof of absence", absence),
+        KeyValue("Reports asked for by API", ", ".join(told.reports) or "none: its reports are files"),
         KeyValue("Lists what changed", "yes" if told.lists_window else "no: nothing can be back-filled"),
     ]

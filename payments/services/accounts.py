@@ -68,6 +68,7 @@ class AccountDescription:
     absence_look_ups: int
     absence_seconds: int
     lists_window: bool
+    reports: tuple[str, ...]
     confirmed: bool
     assumptions: tuple[str, ...]
     credentials: tuple[CredentialState, ...]
@@ -88,6 +89,7 @@ def describe(account: GatewayAccount) -> AccountDescription:
         absence_look_ups=can.absence.lookups,
         absence_seconds=can.absence.earliest_seconds,
         lists_window=can.lists_window,
+        reports=tuple(sorted(can.reports)),
         confirmed=can.verified,
         assumptions=adapter.assumptions,
         credentials=_credential_states(account),

@@ -57,7 +57,7 @@ def _silence(account: StatementAccount, now: datetime) -> Iterator[Level]:
         return
     hours = (now - expected_at(account, late[0].day)) // timedelta(hours=1)
     days = f"{late[0].day:%d %b %Y}" + (f" and {len(late) - 1} later" if len(late) > 1 else "")
-    because = f": {late[0].because}" if late[0].because else ""
+    because = f": {late[0].because.rstrip('.')}" if late[0].because else ""
     yield Level("silence", "", hours, 24, f"Not compared for {hours} hours past its time: {days}{because}")
 
 
@@ -85,7 +85,9 @@ def _count(account: StatementAccount, open_breaks: QuerySet[Break]) -> Iterator[
     if account.alert_count and count >= account.alert_count:
         kinds = open_breaks.values("kind").annotate(number=Count("pk")).order_by("-number", "kind")[:3]
         most = ", ".join(f"{row['number']} {row['kind'].replace('_', ' ')}" for row in kinds)
-        yield Level("count", "", count, account.alert_count, f"{count} open breaks: {most}")
+        yield Level(
+            "count", "", count, account.alert_count, f"{count} open {'break' if count == 1 else 'breaks'}: {most}"
+        )
 
 
 def _age(account: StatementAccount, open_breaks: QuerySet[Break], now: datetime) -> Iterator[Level]:

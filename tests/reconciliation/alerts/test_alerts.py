@@ -155,7 +155,7 @@ class TestThresholds:
 
         clock.now = NOON
         assert watch(clock) == 1
-        assert subjects() == ["NMI: Not compared for 6 hours past its time: 10 Mar 2026: No report yet."]
+        assert subjects() == ["NMI: Not compared for 6 hours past its time: 10 Mar 2026: No report yet"]
         clock.pass_(hours=23)
         assert watch(clock) == 0
         clock.pass_(hours=1)
@@ -187,7 +187,7 @@ class TestTelling:
         [message] = mail.outbox
         assert message.subject == "NMI: 2 alarms"
         assert "* 5.00 USD at risk in open breaks." in message.body
-        assert "* 1 open breaks: 1 missing in payments." in message.body
+        assert "* 1 open break: 1 missing in payments." in message.body
 
     def test_one_that_does_not_leave_is_seen_and_tried_again(
         self, account: StatementAccount, clock: MovedClock, settings: Settings
