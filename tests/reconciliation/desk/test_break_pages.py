@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from payments.models import Approval
 from payments.states import MovementKind
@@ -195,6 +197,16 @@ def test_working_on_a_break_moves_no_money_and_is_told_in_its_story(scene: Scene
     fiona.post(url("break_give", broken.public_id), confirm)
     broken.refresh_from_db()
     assert broken.owner is not None and broken.owner.get_username() == "greta"
+
+
+def test_the_home_page_names_what_is_nobody_elses(scene: Scene, fiona: Client) -> None:
+    mine, other, asleep = (adjusted(scene) for _ in range(3))
+    Break.objects.filter(pk=other.pk).update(owner=person("greta").user_id)
+    Break.objects.filter(pk=asleep.pk).update(snoozed_until=timezone.now() + timedelta(days=1))
+    page = fiona.get(reverse("admin:index")).content.decode()
+    assert "Breaks to resolve" in page
+    assert (mine.public_id in page, other.public_id in page, asleep.public_id in page) == (True, False, False)
+    assert "Breaks to resolve" not in text_of(signed_in("support").get(reverse("admin:index")))
 
 
 def test_an_auditor_reads_everything_and_is_offered_nothing(scene: Scene) -> None:
