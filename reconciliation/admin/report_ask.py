@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from console.commands import CommandPage, Frame
 from ledger.chart import CHART
+from ledger.money import MINOR_DIGITS
 from payments.admin.payment_forms import CommandForm
 from payments.errors import PaymentsError
 from payments.services.actors import Actor
@@ -24,6 +25,7 @@ from reconciliation.states import JobState
 
 _LABELS: Final = {Format.CSV: "CSV", Format.XLSX: "XLSX", Format.BEANCOUNT: "Beancount"}
 _CODES: Final = [(spec.code, f"{spec.code} {spec.name}") for spec in sorted(CHART.values(), key=lambda spec: spec.code)]
+_CURRENCIES: Final = [(code, code) for code in sorted(MINOR_DIGITS)]
 
 
 class ReportForm(CommandForm):
@@ -100,26 +102,21 @@ def _page(request: HttpRequest, admin: Frame, filled: dict[str, ReportForm], *, 
 
 
 def _field(parameter: Parameter, slugs: list[str]) -> forms.Field:
-    shared: dict[str, Any] = {
-        "required": parameter.required, "help_text": parameter.words, "label": parameter.name.replace("_", " ").capitalize(),
-    }  # fmt: skip
-    match parameter.asks:
-        case Asks.DAY:
-            return forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), **shared)
-        case Asks.FLAG:
-            return forms.BooleanField(**shared)
-        case Asks.ACCOUNT:
-            return forms.ChoiceField(choices=[("", "Every account"), *((slug, slug) for slug in slugs)], **shared)
-        case Asks.CODE:
-            return forms.ChoiceField(
-                choices=[("", "Choose" if parameter.required else "Every account"), *_CODES], **shared
-            )
-        case Asks.CHOICE:
-            return forms.ChoiceField(
-                choices=[("", "Any"), *((one, one.replace("_", " ")) for one in parameter.choices)], **shared
-            )
-        case _:
-            return forms.CharField(max_length=200, **shared)
+    label = parameter.label or parameter.name.replace("_", " ").capitalize()
+    shared: dict[str, Any] = {"required": parameter.required, "help_text": parameter.words, "label": label}
+    if parameter.asks == Asks.DAY:
+        return forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), **shared)
+    if parameter.asks == Asks.FLAG:
+        return forms.BooleanField(**shared)
+    if parameter.asks == Asks.TEXT:
+        return forms.CharField(max_length=200, **shared)
+    choices = {
+        Asks.ACCOUNT: [(slug, slug) for slug in slugs],
+        Asks.CODE: _CODES,
+        Asks.CURRENCY: _CURRENCIES,
+        Asks.CHOICE: [(one, one.replace("_", " ")) for one in parameter.choices],
+    }[parameter.asks]
+    return forms.ChoiceField(choices=[("", parameter.anything), *choices], **shared)
 
 
 def _never(call: Any) -> Any:

@@ -73,6 +73,10 @@ class Parameter:
     choices: tuple[str, ...] = ()
     default: str = ""
     """For days: `today` or `yesterday`, of the business's time zone."""
+    label: str = ""
+    """On a form; empty: its name."""
+    anything: str = "Any"
+    """On a form, what no choice means."""
     period: str = ""
     """`start` or `end` of the period that schedules fill in; empty: not part of one."""
 
@@ -127,6 +131,6 @@ class TableReport:
 FROM = Parameter("from", Asks.DAY, "First day, included.", period="start")
 TO = Parameter("to", Asks.DAY, "Last day, included.", period="end")
 DAY = Parameter("day", Asks.DAY, "As of the end of this day; empty: today.", default="today", period="end")
-ACCOUNT = Parameter("account", Asks.ACCOUNT, "Only this gateway or bank account.")
-CURRENCY = Parameter("currency", Asks.CURRENCY, "Only this currency.")
+ACCOUNT = Parameter("account", Asks.ACCOUNT, "Only this gateway or bank account.", anything="Every account")
+CURRENCY = Parameter("currency", Asks.CURRENCY, "Only this currency.", anything="Every currency")
 CURRENCY_COLUMN = Column("currency", Kind.CODE, "ISO 4217 code of the amounts in this row.")

@@ -64,6 +64,7 @@ REPORT = TableReport(
             Asks.CHOICE,
             "open: not ended by that day (usual); all: ended ones as well.",
             choices=("open", "all"),
+            anything="Open",
         ),
         ACCOUNT,
         CURRENCY,

@@ -55,7 +55,9 @@ REPORT = TableReport(
     parameters=(
         FROM,
         TO,
-        Parameter("claim", Asks.FLAG, "Only fees charged beyond the contract and its tolerance."),
+        Parameter(
+            "claim", Asks.FLAG, "Only fees charged beyond the contract and its tolerance.", label="Only to claim"
+        ),
         ACCOUNT,
         CURRENCY,
     ),

@@ -19,8 +19,10 @@ from reconciliation.reports.base import (
 )
 from reconciliation.reports.days import day_of, text_of
 
-CODE = Parameter("code", Asks.CODE, "Only this account of the chart.")
-GATEWAY = Parameter("account", Asks.ACCOUNT, "Only accounts kept for this gateway account.")
+CODE = Parameter("code", Asks.CODE, "Only this account of the chart.", label="Of the chart", anything="Every account")
+GATEWAY = Parameter(
+    "account", Asks.ACCOUNT, "Only accounts kept for this gateway account.", label="Gateway", anything="Every gateway"
+)
 
 
 def _ask(given: Given) -> Query:
