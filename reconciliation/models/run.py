@@ -69,10 +69,12 @@ class Match(models.Model):
     """One line met one movement (or, at the bank, one payout). Several rows with one `group` met together.
 
     A line is in one live match unless it met several movements at once, a movement likewise: the database says so. No
-    foreign keys to line and movement: neither is ever deleted, and checking two of them cost more than the match itself.
+    foreign keys in the database: none of them is ever deleted, and checking them cost more than the match itself.
     """
 
-    run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    run = models.ForeignKey(
+        Run, null=True, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     account = models.ForeignKey(
         StatementAccount, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )

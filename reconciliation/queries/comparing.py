@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, transaction
 
 from payments.queries import reconciling as ours
 from payments.queries.reconciling import MOVED, MOVEMENTS, REPORTED, SIGNED, Reportable
@@ -66,6 +67,19 @@ class Page:
     calls: list[KnownCall]
 
 
+@contextmanager
+def set_based() -> Iterator[None]:
+    """Whole sides meet by hashing or merging. The planner guesses that next to nobody is left, goes row by row, and there
+    may be a million; what it knows of matches is older than they are. Inside a transaction; it ends with this block."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true)")
+        yield
+        cursor.execute(
+            "SELECT set_config('enable_nestloop', 'on', true), set_config('work_mem', reset_val || unit, true) "
+            "FROM pg_settings WHERE name = 'work_mem'"
+        )
+
+
 def pages_of_lines(scope: Scope) -> Iterator[Page]:
     """Free lines in pages. Lines of one transaction stay together; each page is read after the last one was worked on."""
     if old := _ids(_OLD, scope.parameters):
@@ -73,7 +87,8 @@ def pages_of_lines(scope: Scope) -> Iterator[Page]:
     after: tuple[str, int] = ("", 0)
     while True:
         named = {**scope.parameters, "after_id": after[0], "after": after[1]}
-        rows = _rows(_LEFT, named)
+        with set_based():
+            rows = _rows(_LEFT, named)
         if not rows:
             return
         ids, after = [row[1] for row in rows], rows[-1]
@@ -87,7 +102,8 @@ def pages_of_overdue(scope: Scope, overdue_end: datetime) -> Iterator[list[Movem
     """Free movements that should all have been reported by now, with what else there is of their transactions."""
     after = 0
     while True:
-        ids = _ids(_OVERDUE, {**scope.parameters, "after": after, "overdue_end": overdue_end})
+        with set_based():
+            ids = _ids(_OVERDUE, {**scope.parameters, "after": after, "overdue_end": overdue_end})
         if not ids:
             return
         after = ids[-1]

@@ -15,7 +15,7 @@ from payments.queries.reconciling import LINE_KIND, MOVED, MOVEMENTS, REPORTED, 
 from reconciliation.business_days import day_bounds
 from reconciliation.engine import Broken, compare
 from reconciliation.models import LineChange, Match, Run
-from reconciliation.queries.comparing import pages_of_lines, pages_of_overdue
+from reconciliation.queries.comparing import pages_of_lines, pages_of_overdue, set_based
 from reconciliation.queries.scope import LINE_IN_WINDOW, LINE_OPEN, MOVEMENT_IN_WINDOW, MOVEMENT_OPEN, Scope
 from reconciliation.rules.base import Pairing, Terms
 from reconciliation.rules.movements_alone import overdue_to
@@ -74,7 +74,8 @@ def match(run: Run, scope: Scope, terms: Terms, now: datetime, *, gaps: Collecti
     """
     with transaction.atomic():
         undo_restated(run, now)
-        match_identical(run, scope, now)
+        with set_based():
+            match_identical(run, scope, now)
     result = Matched()
     for page in pages_of_lines(scope):
         found = compare(page.lines, page.movements, terms, calls=page.calls)
