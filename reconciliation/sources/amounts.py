@@ -15,6 +15,7 @@ class BadAmount(ValueError):
     """The text is no amount by the agreed form; the message says why."""
 
 
+@lru_cache(maxsize=8192)
 def minor_of(text: str, currency: str, decimal_mark: str = ".", thousands_mark: str = "") -> int:
     """Minor units of "-1,234.50". An empty `decimal_mark` means the text counts minor units. Raises: BadAmount."""
     text = text.strip()

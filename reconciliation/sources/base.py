@@ -66,7 +66,12 @@ class Source(Protocol):
 
 def evidence(cells: Mapping[str, object]) -> dict[str, str]:
     """Cells as they stood there, cut to what a person needs to recognise the line; NUL, which no text column holds, shown."""
+    kept = {str(name): str(value) for name, value in cells.items()}
+    if (
+        "\0" not in "".join(kept) + "".join(kept.values())
+        and max(map(len, [*kept, *kept.values()]), default=0) <= LONGEST_CELL
+    ):
+        return kept
     return {
-        str(name)[:LONGEST_CELL].replace("\0", "␀"): str(value)[:LONGEST_CELL].replace("\0", "␀")
-        for name, value in cells.items()
+        name[:LONGEST_CELL].replace("\0", "␀"): value[:LONGEST_CELL].replace("\0", "␀") for name, value in kept.items()
     }

@@ -84,7 +84,7 @@ class CsvMapped:
         layout = _Layout(headings, reading, columns)
         ended = not columns.total_row
         for number, cells in enumerate(rows, start=1):
-            if columns.total_row and cells[0].strip() == columns.total_row:
+            if columns.total_row and cells[0] == columns.total_row:
                 ended = True
                 yield from layout.totals(number, cells)
             else:
@@ -105,8 +105,9 @@ def _rows(content: BinaryIO, columns: Columns) -> Iterator[list[str]]:
     delimiter = "\t" if columns.delimiter == "\\t" else columns.delimiter
     try:
         for row in csv.reader(_short_lines(text), delimiter=delimiter, strict=True):
-            if any(map(str.strip, row)):
-                yield row
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                yield cells
     except UnicodeError as wrong:
         raise UnreadableStatement(f"The file is not in {columns.encoding}: {_where(wrong)}.") from wrong
     except csv.Error as wrong:
@@ -139,6 +140,7 @@ class _Layout:
         self._columns, self._currency = columns, reading.currency
         self._template = columns.columns.get("line_key", "") if "{" in columns.columns.get("line_key", "") else ""
         self._places = self._find()
+        self._texts = [(name, self._places[name]) for name in TEXT_FIELDS if name in self._places]
         self._times = LocalTimes(reading.zone, columns.date_format)
         self._zone, self._day_format = reading.zone, _day_format(columns.date_format)
         self._kinds = {word.strip().casefold(): _kind(ours) for word, ours in columns.kinds.items()}
@@ -174,8 +176,10 @@ class _Layout:
         kind, gross = self._kind_and_gross(cells, currency)
         occurred_at = self._times.read(self._cell(cells, "occurred_at"))
         gross, fee, tax, net = self._sums(cells, kind, currency, gross)
-        presented, presented_in = self._presented(cells, gross, currency)
-        texts = {name: self._cell(cells, name) for name in TEXT_FIELDS if name in self._places}
+        presented, presented_in = (
+            self._presented(cells, gross, currency) if "presentment" in self._places else (None, "")
+        )
+        texts = {name: cells[place] for name, place in self._texts}
         return StatementLine(
             number=number,
             line_key=self._key(cells, kind),
@@ -189,8 +193,8 @@ class _Layout:
             net_minor=net,
             presentment_minor=presented,
             presentment_currency=presented_in,
-            rate=self._rate(cells),
-            available_on=self._day(cells, "available_on"),
+            rate=self._rate(cells) if "rate" in self._places else None,
+            available_on=self._day(cells, "available_on") if "available_on" in self._places else None,
             **texts,
         )
 
@@ -330,11 +334,11 @@ class _Layout:
         return _TEMPLATE.findall(self._template)
 
     def _by_heading(self, cells: list[str], heading: str) -> str:
-        return cells[self._headings.index(heading)].strip()
+        return cells[self._headings.index(heading)]
 
     def _cell(self, cells: list[str], name: str) -> str:
         place = self._places.get(name)
-        return cells[place].strip() if place is not None and place < len(cells) else ""
+        return cells[place] if place is not None and place < len(cells) else ""
 
     def _has(self, cells: list[str], name: str) -> bool:
         return bool(self._cell(cells, name))

@@ -33,6 +33,7 @@ class LocalTimes:
         self._zone, self._format = zone, date_format
         strict = _STRICT.get(date_format)
         self._strict = re.compile(strict, re.ASCII) if strict else None
+        self._is_utc = zone.key == "UTC"
         self._has_hours = any(mark in date_format for mark in ("%H", "%I", "%T", "%X", "%c", "%s"))
         self._above: datetime | None = None
         self._backwards = False
@@ -63,6 +64,8 @@ class LocalTimes:
         raise BadTime(f"{text[:40]!r} is no time of the form {self._format!r}." if text else "The time is empty.")
 
     def _in_zone(self, moment: datetime, text: str) -> datetime:
+        if self._is_utc:
+            return moment.replace(tzinfo=UTC)
         first = moment.replace(tzinfo=self._zone, fold=0).astimezone(UTC)
         second = moment.replace(tzinfo=self._zone, fold=1).astimezone(UTC)
         if first == second:

@@ -1,4 +1,4 @@
-"""Make a start possible: tables, roles, start-up checks, and for a demo its people and gateway account.
+"""Make a start possible: tables, roles, start-up checks, terms of comparing; for a demo its people and accounts.
 
 The only process of a start that holds the owner's URL; it ends before the first request is served.
 """
@@ -11,22 +11,25 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, SystemCheckError
 from django.db import OperationalError
+from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from config.checks import refuse_unsafe_start
 from config.services import prepare_people
+from reconciliation.services.demo import prepare_comparison
 
 
 class Command(BaseCommand):
     """`manage.py prepare`"""
 
-    help = "Migrate, make roles, run the start-up checks; in a demo also make its people and gateway account."
+    help = "Migrate, make roles, run the start-up checks, give accounts their terms; in a demo also make people and accounts."
     requires_system_checks = ()  # they run below, once the tables are there
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
             prepare_people(demo=settings.DEMO)
+            prepare_comparison(demo=settings.DEMO, now=timezone.now())
             refuse_unsafe_start()
             current_app.send_task(
                 "config.heartbeat", retry=False
