@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -96,7 +96,7 @@ def _make_template(admin: psycopg.Connection) -> str:
             return name
         _drop(admin, name)
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER)))
-        with _reading_along():
+        with nullcontext() if _templates(admin) else _reading_along():
             migrated = subprocess.run(
                 [sys.executable, str(ROOT / "manage.py"), "migrate", "--skip-checks", "--verbosity", "0"],
                 cwd=ROOT, capture_output=True, text=True, check=False,
@@ -125,16 +125,23 @@ def _reading_along() -> Iterator[None]:
     try:
         yield
     finally:
-        compiler.wait(120)
+        with suppress(subprocess.TimeoutExpired):
+            compiler.wait(60)
+        compiler.kill()
+        compiler.wait(10)
+
+
+def _templates(admin: psycopg.Connection) -> list[str]:
+    """Of this and earlier states of the migrations, the newest first."""
+    rows = admin.execute(
+        "SELECT datname FROM pg_database WHERE datname LIKE 'template\\_%' AND datname NOT IN ('template0', 'template1')"
+        " AND datistemplate ORDER BY oid DESC"
+    ).fetchall()
+    return [name for (name,) in rows]
 
 
 def _drop_old_templates(admin: psycopg.Connection) -> None:
-    rows = admin.execute(
-        "SELECT datname FROM pg_database WHERE datname LIKE 'template\\_%%' AND datname NOT IN ('template0', 'template1')"
-        " AND datistemplate ORDER BY oid DESC OFFSET %s",
-        [TEMPLATES_KEPT],
-    ).fetchall()
-    for (name,) in rows:
+    for name in _templates(admin)[TEMPLATES_KEPT:]:
         admin.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
         _drop(admin, name)
 
