@@ -7,11 +7,13 @@ version and inputs, and some of them, drawn by their own id, are looked at a sec
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Q
 
 from payments.errors import PaymentsError
 from payments.services.actors import SYSTEM
@@ -24,6 +26,8 @@ from reconciliation.services.resolutions.ending import end_breaks
 from reconciliation.services.resolutions.registry import command_of
 from reconciliation.services.resolutions.rehearsal import run as carry_out
 from reconciliation.states import BreakState, BreakType
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ def resolve_automatically(run_id: int, clock: Clock) -> int:
     Idempotent on: the break and its version. Writes: for each what its fix writes; the gateway is asked outside.
     """
     run = Run.objects.get(pk=run_id)
-    waiting = Break.objects.filter(last_run=run, state=BreakState.OPEN, owner=None, snoozed_until=None).exclude(
+    awake = Q(snoozed_until=None) | Q(snoozed_until__lte=clock())
+    waiting = Break.objects.filter(awake, last_run=run, state=BreakState.OPEN, owner=None).exclude(
         resolutions__resolution__undone_at__isnull=False  # a person took it back: no rule knows better
     )
     ended = 0
@@ -86,7 +91,7 @@ def resolve_automatically(run_id: int, clock: Clock) -> int:
 
 
 def _try(rule: AutoRule, public_id: str, clock: Clock) -> bool:
-    """One break. A refusal leaves it open for a person; nothing of the attempt stays."""
+    """One break. A refusal leaves it open for a person; nothing of the attempt stays. A fault is logged, and its own alone."""
     command = command_of(rule.fix)
     try:
         broken = _read(public_id)
@@ -98,11 +103,14 @@ def _try(rule: AutoRule, public_id: str, clock: Clock) -> bool:
             return _end(rule, public_id, broken.version, clock())
     except PaymentsError:
         return False
+    except Exception:
+        log.exception("Rule %s broke off on %s", rule.name, public_id)
+        return False
 
 
 def _end(rule: AutoRule, public_id: str, version: int, now: datetime) -> bool:
     broken = lock_break(public_id)
-    taken = broken.owner_id is not None or broken.snoozed_until is not None
+    taken = broken.owner_id is not None or (broken.snoozed_until is not None and broken.snoozed_until > now)
     if broken.state != BreakState.OPEN or broken.version != version or taken:
         return False
     by = By(SYSTEM, f"auto:{rule.name}:{public_id[-20:]}:{version}"[:64], now)

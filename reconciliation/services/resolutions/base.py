@@ -15,7 +15,8 @@ from ledger.chart import AccountRef
 from ledger.drafts import EntryDraft, PostingDraft
 from ledger.money import Money
 from ledger.services import post_entry
-from payments.errors import NotAllowedNow
+from payments.card_numbers import has_card_number
+from payments.errors import CardNumberRefused, InvalidInput, NotAllowedNow
 from payments.services.actors import Actor
 from payments.services.calls import Clock
 from reconciliation.fixes import Fix
@@ -24,6 +25,7 @@ from reconciliation.states import BreakState
 
 RESOLVE: Final = "reconciliation.resolve_break"
 POST_JOURNAL: Final = "reconciliation.post_journal"
+_SHORTEST: Final = 5
 Answers = Mapping[str, Any]
 """What the person chose beside reason and note: text and whole numbers, as an approval keeps them."""
 
@@ -76,6 +78,16 @@ class Command:
     two_people: bool = False
     evidence: bool = False
     right: str = RESOLVE
+
+
+def require_words(text: str, field: str, advice: str) -> str:
+    """What a person wrote, stripped. Raises: InvalidInput where it says nothing; CardNumberRefused."""
+    said = text.strip()
+    if len(said) < _SHORTEST:
+        raise InvalidInput(advice, field=field)
+    if has_card_number(said):
+        raise CardNumberRefused("This looks like a card number: it is not kept. Leave it out.", field=field)
+    return said
 
 
 def balance_account(account: StatementAccount, currency: str) -> AccountRef:

@@ -21,14 +21,21 @@ from payments.services.calls import Clock
 from payments.services.limits import needs_second_person, spend
 from reconciliation.fixes import BULK_FIXES, Fix, fixes_for
 from reconciliation.models import Break, BreakNote, Resolution
-from reconciliation.services.resolutions.base import RESOLVE, By, Command
-from reconciliation.services.resolutions.commanding import LIMIT, REASONS, TWO_PEOPLE, Wish, carry_out, lock_break
+from reconciliation.services.resolutions.base import RESOLVE, By, Command, require_words
+from reconciliation.services.resolutions.commanding import (
+    LIMIT,
+    NOTE_NEEDED,
+    REASONS,
+    TWO_PEOPLE,
+    Wish,
+    carry_out,
+    lock_break,
+)
 from reconciliation.services.resolutions.registry import command_of
 from reconciliation.states import OPEN_BREAK_STATES, BreakState
 
 MOST: Final = 500
 """Breaks of one bulk fix; a cause of more is ended in several."""
-_SHORTEST_NOTE: Final = 5
 _OPEN: Final = [state.value for state in OPEN_BREAK_STATES]
 
 
@@ -112,8 +119,7 @@ def _check(wish: BulkWish, actor: Actor) -> Command:
         raise InvalidInput(f"{command.label} needs a look at every single break.", field="command")
     if wish.reason not in REASONS:
         raise InvalidInput("Choose a reason from the list.", field="reason")
-    if len(wish.note.strip()) < _SHORTEST_NOTE:
-        raise InvalidInput("A note is needed: what did you see, why this?", field="note")
+    require_words(wish.note, "note", NOTE_NEEDED)
     if not 0 < len(wish.versions) <= MOST:
         raise InvalidInput(f"One to {MOST} breaks at a time.", field="versions")
     return command

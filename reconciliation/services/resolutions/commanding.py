@@ -23,7 +23,7 @@ from payments.services.calls import Clock
 from payments.services.limits import needs_second_person, spend
 from reconciliation.fixes import fixes_for
 from reconciliation.models import Break, Resolution
-from reconciliation.services.resolutions.base import POST_JOURNAL, Answers, By, Command
+from reconciliation.services.resolutions.base import POST_JOURNAL, Answers, By, Command, require_words
 from reconciliation.services.resolutions.ending import end_breaks
 from reconciliation.services.resolutions.registry import command_of
 from reconciliation.services.resolutions.rehearsal import Ran, rehearse, run
@@ -36,7 +36,7 @@ REASONS: Final = (
 )  # fmt: skip
 LIMIT: Final = "resolve_break"
 TWO_PEOPLE: Final = "This always needs a second person."
-_SHORTEST_NOTE: Final = 5
+NOTE_NEEDED: Final = "A note is needed: what did you see, why this?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +222,7 @@ def _check(command: Command, wish: Wish, actor: Actor) -> None:
     actor.require(command.right)
     if wish.reason not in REASONS:
         raise InvalidInput("Choose a reason from the list.", field="reason")
-    if len(wish.note.strip()) < _SHORTEST_NOTE:
-        raise InvalidInput("A note is needed: what did you see, why this?", field="note")
+    require_words(wish.note, "note", NOTE_NEEDED)
 
 
 def _before(command: Command, break_id: str, wish: Wish, actor: Actor, clock: Clock) -> None:

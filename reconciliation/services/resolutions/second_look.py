@@ -6,10 +6,10 @@ from datetime import datetime
 
 from django.db import transaction
 
-from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotFound
+from payments.errors import Conflict, NotAllowedNow, NotFound
 from payments.services.actors import Actor
 from reconciliation.models import Resolution
-from reconciliation.services.resolutions.base import RESOLVE
+from reconciliation.services.resolutions.base import RESOLVE, require_words
 from reconciliation.services.resolutions.undoing import take_back, why_not
 
 
@@ -20,9 +20,11 @@ def look_again(resolution_id: str, *, agrees: bool, verdict: str, actor: Actor, 
     naming who has looked. Idempotent on: the resolution and the person. Writes: the verdict; what undoing writes.
     """
     actor.require(RESOLVE)
-    said = verdict.strip()
-    if not agrees and len(said) < 5:
-        raise InvalidInput("What is wrong with it?", field="verdict")
+    said = (
+        ""
+        if agrees and not verdict.strip()
+        else require_words(verdict, "verdict", "Say it in a few words: what is right or wrong with it?")
+    )
     with transaction.atomic():
         resolution = Resolution.objects.select_for_update().filter(public_id=resolution_id).first()
         if resolution is None:

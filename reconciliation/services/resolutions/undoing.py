@@ -15,21 +15,20 @@ from django.db import transaction
 from ledger.money import Money
 from ledger.queries import EntryView, entry_by_public_id
 from ledger.services import reverse_entry
-from payments.errors import Conflict, InvalidInput, NotAllowedNow, NotFound
+from payments.errors import Conflict, NotAllowedNow, NotFound
 from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Approval, Line
 from payments.services.approvals import ask_approval
 from payments.services.limits import needs_second_person, spend
 from reconciliation.models import Booking, Break, Match, Resolution
 from reconciliation.models import Line as StatementLine
-from reconciliation.services.resolutions.base import RESOLVE, balance_account
+from reconciliation.services.resolutions.base import RESOLVE, balance_account, require_words
 from reconciliation.services.resolutions.ending import payments_follow
 from reconciliation.services.resolutions.rematching import matches_changed
 from reconciliation.services.resolutions.showing import entries_shown
 from reconciliation.states import OPEN_BREAK_STATES
 
 LIMIT: Final = "resolve_break"
-_SHORTEST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,7 @@ def undo(resolution_id: str, *, reason: str, actor: Actor, now: datetime) -> Und
     Locks: the resolution, its breaks in id order.
     """
     actor.require(RESOLVE)
-    if len(reason.strip()) < _SHORTEST:
-        raise InvalidInput("Why is it taken back?", field="reason")
+    require_words(reason, "reason", "Why is it taken back?")
     with transaction.atomic():
         resolution = _find(resolution_id, lock=True)
         if resolution.undone_at is not None and resolution.undone_by == actor.label[:100]:

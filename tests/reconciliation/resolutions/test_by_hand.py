@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from ledger.models import JournalEntry
 from ledger.queries import balances
-from payments.errors import Conflict, Forbidden, InvalidInput, NotAllowedNow
+from payments.errors import CardNumberRefused, Conflict, Forbidden, InvalidInput, NotAllowedNow
 from payments.models import Approval, Limit
 from payments.queries.gateway_money import movement_by_id
 from payments.services.approvals import approve
@@ -137,6 +138,13 @@ def test_nobody_ends_a_break_without_the_right_a_reason_and_a_note(scene: Scene)
     asked = wish("post_fee", broken, treatment="fee")
     with pytest.raises(Forbidden):
         resolve(broken.public_id, asked, actor=person("arthur", "auditor"), clock=lambda: LATER)
+    with pytest.raises(CardNumberRefused):
+        resolve(
+            broken.public_id, replace(asked, note="card 4111 1111 1111 1111"), actor=scene.fiona, clock=lambda: LATER
+        )
+    for field, value in (("reason", "because"), ("note", " ")):
+        with pytest.raises(InvalidInput):
+            resolve(broken.public_id, replace(asked, **{field: value}), actor=scene.fiona, clock=lambda: LATER)
     bad = wish("post_fee", broken, treatment="nothing")
     with pytest.raises(InvalidInput, match="accepted, or claimed"):
         resolve(broken.public_id, bad, actor=scene.fiona, clock=lambda: LATER)
@@ -302,7 +310,7 @@ def test_a_duplicate_row_is_no_money(scene: Scene) -> None:
     assert done.resolution is not None
     undo(done.resolution.public_id, reason="it was money", actor=scene.fiona, now=LATER)
     twin.refresh_from_db()
-    assert not twin.removed and scene.residual() == 0
+    assert (twin.removed, scene.residual()) == (False, 0)
 
 
 def test_the_options_of_a_break_say_why_one_does_not_fit(scene: Scene) -> None:
