@@ -106,7 +106,8 @@ def next_to_follow(statement: Statement) -> Statement | None:
     if statement.ends_on is None or not statement.balances:
         return None
     later = _readable(statement).filter(starts_on__gt=statement.ends_on).order_by("starts_on", "id")
-    return later.select_for_update().first()
+    found: Statement | None = later.select_for_update().first()
+    return found
 
 
 def _readable(statement: Statement) -> Any:

@@ -218,10 +218,10 @@ def _lock(subject: str, _arguments: Arguments) -> None:
 
 
 def _execute(
-    _subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Any, now: datetime
+    subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Any, now: datetime
 ) -> str:  # fmt: skip
     wanted, version = _split(arguments)
-    mapping = _write(wanted, _account(wanted.account), version + 1, f"{maker.label}, {checker.label}", now)
+    mapping = _write(wanted, _account(subject), version + 1, f"{maker.label}, {checker.label}", now)
     return f"In force: {mapping}."
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
@@ -208,7 +208,7 @@ def keep_rejected(statement: Statement) -> None:
     )
 
 
-def _run(query: str, *values: object) -> int:
+def _run(query: str, *values: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(query, list(values) if values else None)
         return int(cursor.rowcount)

@@ -82,7 +82,7 @@ class Stage:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{TABLE}")
             cursor.execute(f"CREATE TEMPORARY TABLE {TABLE} ({columns}) ON COMMIT DROP")
-            with cursor.copy(f"COPY {TABLE} ({names}) FROM STDIN (NULL E'\\x01')") as copy:  # type: ignore[attr-defined]  # psycopg's own
+            with cursor.copy(f"COPY {TABLE} ({names}) FROM STDIN (NULL E'\\x01')") as copy:
                 for item in items:
                     self._waiting.append(self._row(item))
                     if len(self._waiting) >= _PIECE:

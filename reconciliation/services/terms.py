@@ -104,7 +104,7 @@ def ask_bank_account(
 def differences(account: StatementAccount, changes: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What changes: (label, now, then) in words. Raises: InvalidInput naming the field, also where nothing changes."""
     wanted = _applied(account, changes)
-    before = {} if account.pk is None else {name: words_of(name, getattr(account, name)) for name in EDITABLE}
+    before = {} if not account.pk else {name: words_of(name, getattr(account, name)) for name in EDITABLE}
     after = {name: words_of(name, getattr(wanted, name)) for name in EDITABLE}
     found = [
         (label_of(name), before.get(name, "–"), after[name]) for name in EDITABLE if before.get(name) != after[name]
@@ -174,7 +174,7 @@ def _as_json(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _applied(account: StatementAccount, changes: Mapping[str, Any]) -> StatementAccount:
     """The account as it would be. Raises: InvalidInput naming the field, CardNumberRefused."""
-    wanted = StatementAccount.objects.get(pk=account.pk) if account.pk is not None else account
+    wanted = StatementAccount.objects.get(pk=account.pk) if account.pk else account
     for name, value in changes.items():
         if name not in EDITABLE:
             raise InvalidInput(f"{name} can not be edited.", field=name)
@@ -194,7 +194,7 @@ def _check(account: StatementAccount) -> None:
         raise InvalidInput(f"No format is called {account.source!r}.", field="source")
     _check_lists(account)
     try:
-        account.full_clean(validate_unique=account.pk is None)
+        account.full_clean(validate_unique=not account.pk)
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
         raise InvalidInput(f"{label_of(field)}: {messages[0]}", field=field) from error
