@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -25,7 +25,7 @@ from payments.services.actors import Actor
 from reconciliation.admin import report_detail as detail
 from reconciliation.admin.report_ask import ASK
 from reconciliation.models import ReportJob
-from reconciliation.services.report_downloads import Download, open_download
+from reconciliation.services.report_downloads import Download, name_of, open_download
 from reconciliation.services.report_jobs import cancel_report
 
 RIGHT = "reconciliation.export_reports"
@@ -62,8 +62,18 @@ class ReportJobAdmin(LockedAdmin):
         )
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_safe(self.progress_view))
-        return [path("<str:object_id>/progress/", view, name="reconciliation_reportjob_progress"), *super().get_urls()]
+        views = {"progress": self.progress_view, "manifest": self.manifest_view}
+        return [
+            *(
+                path(
+                    f"<str:object_id>/{name}/",
+                    self.admin_site.admin_view(require_safe(view)),
+                    name=f"reconciliation_reportjob_{name}",
+                )
+                for name, view in views.items()
+            ),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReportJob]:
         return ReportJob.objects.select_related("schedule")
@@ -117,7 +127,8 @@ class ReportJobAdmin(LockedAdmin):
 
     def _live(self, request: HttpRequest, job: ReportJob) -> dict[str, Any]:
         urls = {name: self.command_url(name, job) for name in ("cancel", "download")}
-        urls["progress"] = reverse("admin:reconciliation_reportjob_progress", args=(job.public_id,))
+        for name in ("progress", "manifest"):
+            urls[name] = reverse(f"admin:reconciliation_reportjob_{name}", args=(job.public_id,))
         mine = job.schedule_id is not None or job.asked_by_user_id == request.user.pk
         return detail.live(job, may=holds_right(request.user, RIGHT), mine=mine, urls=urls)
 
@@ -129,6 +140,17 @@ class ReportJobAdmin(LockedAdmin):
         context = {**self._live(request, job), "page_time": timezone.now()}
         headers = {} if job.state in detail.UNDER_WAY else {"HX-Refresh": "true"}
         return TemplateResponse(request, "admin/reconciliation/reportjob/_live.html", context, headers=headers)
+
+    def manifest_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The manifest as JSON, named so that `export verify` finds it beside the file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        job: Any = self.find_row(request, object_id)
+        if not job.manifest:
+            raise Http404("This report has no manifest: it was not written.")
+        response = JsonResponse({**job.manifest, "file": name_of(job)}, json_dumps_params={"indent": 2})
+        response["Content-Disposition"] = f'attachment; filename="{name_of(job)}.manifest.json"'
+        return response
 
     # -- commands ------------------------------------------------------------------------------------------------------
     def _cancel(self, request: HttpRequest, job: Any) -> HttpResponse:

@@ -8,7 +8,8 @@ from typing import Any, Final
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 
-from console.values import Chip, KeyValue, Link, Shown, Step, Tone
+from console.values import Amount, Chip, KeyValue, Link, Shown, Step, Tone
+from ledger.money import Money
 from reconciliation.models import ReportJob
 from reconciliation.reports.registry import REPORTS
 from reconciliation.states import JobState
@@ -90,7 +91,14 @@ def total_columns(job: ReportJob) -> list[str]:
 
 def total_rows(job: ReportJob) -> list[list[Shown]]:
     """One row a currency, as the manifest has them."""
-    return [[currency, *sums.values()] for currency, sums in job.manifest.get("totals", {}).items()]
+    totals: dict[str, dict[str, str]] = job.manifest.get("totals", {})
+    return [
+        [currency, *(_total(name, text, currency) for name, text in sums.items())] for currency, sums in totals.items()
+    ]
+
+
+def _total(name: str, text: str, currency: str) -> Shown:
+    return int(text) if name == "rows" else Amount(Money.parse(text, currency).amount_minor, currency)
 
 
 def column_rows(job: ReportJob) -> list[list[Shown]]:
@@ -107,6 +115,7 @@ def live(job: ReportJob, *, may: bool, mine: bool, urls: dict[str, str]) -> dict
         "rows_words": f"{job.rows_done:,} rows written" + (f" of {job.rows_total:,}" if job.rows_total else ""),
         "progress_url": urls["progress"],
         "download_url": urls["download"] if may and mine and job.state == S.DONE else "",
+        "manifest_url": urls["manifest"] if job.manifest else "",
         "download_blocked": _blocked(job, may=may, mine=mine),
         "cancel": Step("Cancel", urls["cancel"], post=True) if may and job.state in UNDER_WAY else None,
         "facts": facts_of(job),

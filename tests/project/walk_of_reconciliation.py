@@ -72,6 +72,7 @@ PAGES: dict[str, frozenset[str]] = {
     "reconciliation_reportjob_changelist": _SEES,
     "reconciliation_reportjob_change": _SEES,
     "reconciliation_reportjob_progress": _SEES,
+    "reconciliation_reportjob_manifest": _SEES,
     "reconciliation_reportschedule_changelist": _SEES,
     "reconciliation_reportschedule_change": _SEES,
     "reconciliation_dayclose_changelist": _SEES,
@@ -149,7 +150,13 @@ def make_rows(now: datetime, mia: Actor) -> None:
         report="journal", format="csv", every="day", recipients=["books@example.com"], made_by=mia.label
     )
     ReportJob.objects.create(
-        report="journal", format="csv", state="failed", asked_by=mia.label, asked_at=now, schedule=schedule
+        report="journal",
+        format="csv",
+        state="failed",
+        asked_by=mia.label,
+        asked_at=now,
+        schedule=schedule,
+        manifest={"rows": 0},
     )  # it has ended and has no file: cancelling and downloading are refused, so that the walk sees nothing written
     DayClose.objects.create(
         day=date(2020, 1, 1), closed_at=now, closed_by=mia.label, certificate=said, digest=said["digest"]

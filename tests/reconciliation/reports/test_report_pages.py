@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.core import mail
+from django.core.management import call_command
 
 from config.services import sync_roles
 from reconciliation.models import ReportDownload, ReportJob, ReportSchedule
@@ -59,7 +61,7 @@ class TestAsking:
         file = client.post(f"{page_of(job)}download/")
 
         assert (answer.status_code, answer.url, job.state) == (302, page_of(job), JobState.DONE)
-        assert "JPY 2 1200 1200 1200 1200" in text_of(page)
+        assert "JPY 2 1,200 JPY 1,200 JPY 1,200 JPY 1,200 JPY" in text_of(page)
         assert file[
             "Content-Disposition"
         ] == f'attachment; filename="trial_balance-2026-11-21-{job.public_id}.csv"'.replace(
@@ -144,6 +146,20 @@ class TestTakingAway:
 
         assert page.status_code == 410
         assert "Ask for the report again" in text_of(page)
+
+    def test_its_manifest_lies_beside_the_file_for_verifying(self, tmp_path: Path) -> None:
+        books()
+        client = signed_in("finance")
+        ask(client)
+        place = page_of(ReportJob.objects.get())
+        for answer in (client.post(f"{place}download/"), client.get(f"{place}manifest/")):
+            name = answer["Content-Disposition"].split('"')[1]
+            (tmp_path / name).write_bytes(
+                b"".join(answer) if not answer.streaming else b"".join(answer.streaming_content)
+            )
+
+        file = next(path for path in tmp_path.glob("journal-*") if path.suffix == ".csv")
+        call_command("export", "verify", str(file), stdout=io.StringIO())
 
     def test_it_is_taken_by_post_alone(self) -> None:
         client = signed_in("finance")
