@@ -39,7 +39,7 @@ from reconciliation.services.fetching import fetch_day
 from reconciliation.services.matching import Matched, match
 from reconciliation.services.resolutions.automatic import resolve_automatically
 from reconciliation.services.settlement import settle
-from reconciliation.states import OPEN_BREAK_STATES, BreakType
+from reconciliation.states import OPEN_BREAK_STATES, BreakType, RunState
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
@@ -132,6 +132,9 @@ def _begin(run: Run, now: datetime) -> None:
 
 
 def _fail(run: Run, because: str, now: datetime) -> None:
+    """Say why it broke off. A comparison that had come to its end stays what it is: only telling of it went wrong."""
+    if run.state != RunState.RUNNING:
+        return
     run.mark_failed()
     run.because, run.finished_at, run.balanced = because[:400], now, False
     run.save()
