@@ -39,6 +39,7 @@ def follow_up(case: Case, now: datetime) -> Step | None:
     operation = collecting_operation(case, attempt)
     if operation is None or attempt.state in _WITHOUT_REFUSAL or not operation.failure_class:
         because = operation.message if operation is not None and operation.message else "It was closed."
+        because = "What had come in has gone back." if attempt.state == AttemptState.CAPTURED else because
         tell(case, FactKind.EXPIRY_DUE if now >= payment.expires_at else FactKind.GIVEN_UP, now, because)
         return None
     begun, end = _take_steps(case, attempt, operation, now)

@@ -260,6 +260,7 @@ class TestThePartGoesAway:
         nmi.act(payment, "void")
         payment = nmi.asks(payment)
         assert payment.state == S.FAILED
+        assert Transition.objects.get(fact="given_up").because == "What had come in has gone back."
 
         retry_now(payment.public_id, actor=olga(), now=nmi.clock())
         payment = nmi.follows(payment)
