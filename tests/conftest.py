@@ -35,6 +35,7 @@ DO $$ DECLARE r record; BEGIN
            WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> ALL (ARRAY[{_KEPT}])
   LOOP EXECUTE format('DELETE FROM %s', r.t); END LOOP; END $$;
 """
+MOST_WORKERS = 32
 BROWSER = os.environ.get("CHROMIUM") or shutil.which("chromium")
 _owner: list[psycopg.Connection] = []
 
@@ -116,9 +117,12 @@ def free_port() -> int:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many workers again as there are processors, and one more: tests wait for processes and databases."""
+    """Half as many workers again as there are processors, and one more: tests wait for processes and databases.
+
+    Not more than the test server has connections for.
+    """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 + processors * 3 // 2
+    return min(MOST_WORKERS, 1 + processors * 3 // 2)
 
 
 @pytest.hookimpl(trylast=True)

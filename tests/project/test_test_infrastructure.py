@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.db import ProgrammingError, connection
 
 from tests import services
+from tests.conftest import dealt_out
 
 
 def one(query: str) -> object:
@@ -83,3 +85,40 @@ def test_redis_is_empty_and_not_the_shared_one(redis: "redis_client.Redis") -> N
     assert redis.dbsize() == 0
     assert redis.connection_pool.connection_kwargs["db"] > 0
     redis.set("a", "b")
+
+
+class Named:
+    """As much of a test as is needed to deal it out."""
+
+    def __init__(self, nodeid: str, *marks: str) -> None:
+        self.nodeid, self.marks = nodeid, marks
+
+    def get_closest_marker(self, name: str) -> str | None:
+        return name if name in self.marks else None
+
+
+class TestDealingOut:
+    QUICK: tuple[Any, ...] = tuple(Named(f"test_quick.py::test_{number}") for number in range(94))
+    SLOW: tuple[Any, ...] = tuple(
+        Named(f"test_{file}.py::test_{number}", "slow") for number in range(3) for file in ("up", "drill")
+    )
+    BROWSER: tuple[Any, ...] = (
+        Named("test_page.py::test_0", "browser", "slow"),
+        Named("test_job.py::test_0", "browser"),
+    )
+
+    @pytest.mark.parametrize("workers", [1, 2, 3, 4, 7])
+    def test_each_test_is_dealt_once_and_the_order_of_quick_ones_stays(self, workers: int) -> None:
+        dealt = dealt_out([*self.QUICK[:50], *self.SLOW, *self.BROWSER, *self.QUICK[50:]], workers)
+
+        assert sorted(map(id, dealt)) == sorted(map(id, [*self.QUICK, *self.SLOW, *self.BROWSER]))
+        assert [item for item in dealt if not item.marks] == list(self.QUICK)
+
+    def test_each_part_begins_with_slow_ones_that_share_their_processes(self) -> None:
+        dealt = dealt_out([*self.QUICK, *self.SLOW, *self.BROWSER], 3)
+
+        parts = [dealt[:34], dealt[34:68], dealt[68:]]
+        slow = [[item.nodeid.partition("::")[0] for item in part if item.marks] for part in parts]
+        assert sorted(slow) == [["test_drill.py"] * 3, ["test_page.py", "test_job.py"], ["test_up.py"] * 3]
+        for part, names in zip(parts, slow, strict=True):
+            assert all(item.marks for item in part[: len(names)])
