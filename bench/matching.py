@@ -4,7 +4,8 @@
 
 It makes a database of its own on the servers of the test suite (fsync off) and drops it. As many lines as movements of one
 account and day, with a thousand differences among them (a thousandth of the rows where there are fewer): two fifths
-movements nobody reports, a fifth each lines nobody knows, other amounts, and lines told twice. Their counts are asserted every round.
+movements nobody reports, a fifth each lines nobody knows, other amounts, and lines told twice. Every round asserts their
+counts.
   bare    psycopg alone: a full outer join of both tables that finds the differences, and keeps nothing
   kept    psycopg alone: the inner join of what is equal, inserted into a copy of the table of matches, with its indexes
   match   `reconciliation.services.matching.match`: the statement for identities, the engine on the rest; every match kept

@@ -148,7 +148,7 @@ def near(
     payouts: Sequence[str],
 ) -> list[int]:
     """Movements of a gateway account that share an identity with lines, and all others of their payments."""
-    named = {"account": account_id, "gateway_ids": list(gateway_ids), "keys": list(keys)}
+    named: dict[str, int | list[str]] = {"account": account_id, "gateway_ids": list(gateway_ids), "keys": list(keys)}
     named |= {"references": list(references), "payouts": list(payouts)}
     with connection.cursor() as cursor:
         cursor.execute(_NEAR, named)

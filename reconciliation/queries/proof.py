@@ -12,6 +12,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db import connection
+from django.db.models.functions import Coalesce
 
 from ledger import chart
 from ledger import queries as ledger
@@ -254,10 +255,9 @@ def _days_of(entries: list[Change], zone: ZoneInfo) -> dict[str, date]:
     for at in range(0, len(entries), 5_000):
         keys = [entry.source_key for entry in entries[at : at + 5_000]]
         days |= {key: moment.astimezone(zone).date() for key, moment in ours.times_of_entries(keys).items()}
-        rows = Booking.objects.filter(entry_source_key__in=keys).values_list("entry_source_key", "day", "line__day")
-        days |= {
-            key: day if day is not None else line_day for key, day, line_day in rows if day or line_day is not None
-        }
+        dated = Booking.objects.filter(entry_source_key__in=keys).annotate(dated=Coalesce("day", "line__day"))
+        rows = dated.filter(dated__isnull=False).values_list("entry_source_key", "dated")
+        days |= dict(rows)
     return days
 
 

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -111,7 +112,7 @@ EURO = {"presentment_minor": 1000, "presentment_currency": "EUR"}
         ({"rate": Decimal("1.08")}, {"settlement_minor": 1100, "settlement_currency": "USD"}, B.FX_DIFFERENCE),
     ],
 )
-def test_money_that_was_exchanged(fields: dict, told: dict, kind: BreakType | None) -> None:
+def test_money_that_was_exchanged(fields: dict[str, Any], told: dict[str, Any], kind: BreakType | None) -> None:
     """It is matched as reported in any case; what is off is money lost, not a difference of balances."""
     found = compare([line(1, 1080, **EURO, **fields)], [movement(1, currency="EUR", **told)], terms())
     assert pairs(found) == {("gateway_id", (1,), (1,))}
@@ -223,7 +224,7 @@ SIDES = st.tuples(
 
 @settings(max_examples=150, deadline=None)
 @given(sides=SIDES, seed=st.integers(0, 1000))
-def test_the_order_of_the_input_changes_nothing_and_nobody_is_lost(sides: tuple, seed: int) -> None:
+def test_the_order_of_the_input_changes_nothing_and_nobody_is_lost(sides: tuple[Any, ...], seed: int) -> None:
     lines = [
         line(who, gross, id=n, key=f"txn_{n}", days=days, **({} if named else {"gateway_id": ""}))
         for n, (who, gross, days, named) in enumerate(sides[0])

@@ -14,7 +14,7 @@ from tests.reconciliation.ingestion.reports import csv_file, gateway, sale
 pytestmark = pytest.mark.django_db
 
 
-def _import(*arguments: str) -> tuple[int, str, str]:
+def _import(*arguments: str) -> tuple[object, str, str]:
     out, err = StringIO(), StringIO()
     with pytest.raises(SystemExit) as ended:
         call_command("import_statement", *arguments, stdout=out, stderr=err)

@@ -30,7 +30,8 @@ def _people() -> tuple[Actor, Actor]:
     for name in names:
         if not User.objects.filter(username=name).exists():
             make_staff(name, "finance", "a-long-password")
-    return tuple(Actor.for_user(User.objects.get(username=name)) for name in names)
+    mia, noor = (Actor.for_user(User.objects.get(username=name)) for name in names)
+    return mia, noor
 
 
 def _agree(public_id: str, checker: Actor) -> str:
