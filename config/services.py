@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
@@ -9,6 +10,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from config.roles import MATRIX, VIEWED_APPS, Role
 from payments.services.accounts import ensure_gateway_account
+from reconciliation.services.demo import prepare_comparison
 
 _LONGEST_NAME = 150  # Django's own limit
 
@@ -102,6 +104,15 @@ def _is_view(permission: Permission) -> bool:
 
 DEMO_LOGINS = {role.value: f"demo-{role.value}-2024" for role in Role}
 """Printed by every demo start, and refused by a production start (counterfoil.E011)."""
+
+
+def prepare_start(*, demo: bool, now: datetime) -> None:
+    """Make what a start needs: roles, terms by which accounts are compared, and for a demo its people and accounts.
+
+    Idempotent on: names. What people changed stays. Writes: groups, people, accounts, terms, mappings.
+    """
+    prepare_people(demo=demo)
+    prepare_comparison(demo=demo, now=now)
 
 
 def prepare_people(*, demo: bool) -> None:

@@ -15,8 +15,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from config.checks import refuse_unsafe_start
-from config.services import prepare_people
-from reconciliation.services.demo import prepare_comparison
+from config.services import prepare_start
 
 
 class Command(BaseCommand):
@@ -28,8 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
-            prepare_people(demo=settings.DEMO)
-            prepare_comparison(demo=settings.DEMO, now=timezone.now())
+            prepare_start(demo=settings.DEMO, now=timezone.now())
             refuse_unsafe_start()
             current_app.send_task(
                 "config.heartbeat", retry=False
