@@ -277,6 +277,7 @@ CONSOLE_QUEUES: list[str] = [
     "payments.queries.queues.payments_waiting",
     "payments.queries.queues.payments_held_up",
     "payments.queries.queues.codes_unmapped",
+    "reconciliation.queries.report_queue.reports_missing",
 ]  # dotted callables `(request, now) -> WorkQueue | None`, the home page
 
 # --- what apps hang onto the project --------------------------------------------------------------------------------------

@@ -219,6 +219,24 @@ class TestSchedules:
         assert ReportJob.objects.get().public_id in text_of(page)
         assert "ready" in text_of(page).split("Made by it")[1]
 
+    def test_the_home_page_says_which_report_did_not_come(self) -> None:
+        client = signed_in("finance")
+        _, confirmed = prepare(client, f"{SCHEDULES}add/", **{**self.ANSWERS, "every": "day"})
+        client.post(f"{SCHEDULES}add/", confirmed)
+        job = {"report": "journal", "format": "csv", "asked_by": "a schedule", "asked_at": datetime.now(UTC)}
+        schedule = ReportSchedule.objects.get()
+        assert "Reports that did not come" not in text_of(client.get("/admin/"))
+
+        ReportJob.objects.create(
+            **job, schedule=schedule, for_day="2026-03-01", state="done", mail_failed_because="no server"
+        )
+        ReportJob.objects.create(**job, state="failed", failed_because="nobody is told: it was another's")
+
+        page = text_of(client.get("/admin/"))
+        assert "Reports that did not come" in page
+        assert "no server" in page
+        assert "nobody is told" not in page
+
     def test_what_its_report_does_not_take_is_refused_in_the_preview(self) -> None:
         client = signed_in("finance")
 
