@@ -143,17 +143,24 @@ def _follow_pending(case: Case, now: datetime) -> Step | None:
 def _settle_late_money(case: Case, now: datetime) -> bool:
     """Something bars the payment and nobody is asked: a hold that was only noted is asked about again; where all that
     was taken went another way by decision, the payment has failed."""
-    hold = next((m for m in case.movements if m.kind == MovementKind.AUTHORISATION and m.released_at is None), None)
-    if hold is not None and hold_alive(case):
-        case.turn_to(next(a for a in case.attempts if a.pk == hold.attempt_id))
-        because = f"{hold.money} are still held by an attempt that had been given up: release them, or nothing goes on."
-        question = open_question(case, ReviewKind.LATE_AUTHORISATION, because, now)
-        question.gateway_id = hold.gateway_id
-        question.save(update_fields=["gateway_id"])
+    if _ask_about_hold(case, now):
         return True
     if any(a.state in OPEN_ATTEMPT_STATES for a in case.attempts):
         return False
     tell(case, FactKind.GIVEN_UP, now, "What had been taken for it went another way.")
+    return True
+
+
+def _ask_about_hold(case: Case, now: datetime) -> bool:
+    """A hold that was only noted bars what comes next: a person is asked again, until it is released."""
+    hold = next((m for m in case.movements if m.kind == MovementKind.AUTHORISATION and m.released_at is None), None)
+    if hold is None or not hold_alive(case):
+        return False
+    case.turn_to(next(a for a in case.attempts if a.pk == hold.attempt_id))
+    because = f"{hold.money} are still held by an attempt that had been given up: release them, or nothing goes on."
+    question = open_question(case, ReviewKind.LATE_AUTHORISATION, because, now)
+    question.gateway_id = hold.gateway_id
+    question.save(update_fields=["gateway_id"])
     return True
 
 
@@ -203,6 +210,8 @@ def _follow_part(case: Case, now: datetime) -> Step | None:
     if alive is not None:
         return _follow_payer(case, alive, now)
     if case.reviews or not nothing_open(case):
+        if not case.reviews:
+            _ask_about_hold(case, now)
         set_payment_clock(case, now)
         _not_before(payment, now + timedelta(minutes=1))
         return None

@@ -149,3 +149,19 @@ class TestARestThatNoPayerCanMend:
 
         assert (payment.state, balance("2020"), balance("2025"), balance("2010")) == (S.CAPTURED, -1000, 0, -600)
         assert_sound()
+
+    def test_a_hold_that_was_only_noted_bars_the_rest_and_is_asked_about_again(self, nmi: Shop) -> None:
+        payment = nmi.sells_half()
+        nmi.act(payment, "auth", attempt=1, amount_minor=700)
+        payment = nmi.asks(payment)
+        assert open_reviews() == ["late_authorisation"]
+
+        decide(nmi, "noted")
+        payment = nmi.follows(payment)
+
+        assert (payment.state, payment.waits_for) == (S.PARTIALLY_PAID, Waits.OPERATOR)
+        assert open_reviews() == ["late_authorisation"]
+        decide(nmi, "void_hold")
+        payment = nmi.follows(payment)
+        assert (open_reviews(), balance("9010"), payment.waits_for) == ([], 0, Waits.RETRY)
+        assert_sound()
