@@ -24,31 +24,37 @@ OF_DAYS: Final = (FEES, DISPUTE_FEES, EXCHANGE, RESERVE, ADJUSTMENT)
 """Kinds of booking that sum up a day."""
 _PAYOUT_KINDS: Final = (LineKind.PAYOUT.value, LineKind.PAYOUT_RETURN.value)
 
+PAIRS: Final = """
+SELECT line_id, movement_id FROM reconciliation_match WHERE undone_at IS NULL AND NOT many_movements
+UNION ALL
+SELECT line_id, movement_id FROM reconciliation_match
+ WHERE undone_at IS NULL AND many_movements AND (many_lines OR many_movements)
+"""
+"""Lines and the movements they have met, as it stands. In two parts, because each index covers one."""
 # Lines that count: matched, or booked from themselves. `charged` is what the gateway keeps of it, tax included; null where
 # the source does not tell. What a person has booked is not booked again.
-_CHOSEN: Final = """
-SELECT line.id, line.day, line.kind, line.currency, lower(line.method) AS method, line.payout_id, line.gross_minor AS gross,
-       coalesce(line.tax_minor, 0) AS tax,
-       CASE WHEN line.net_minor IS NOT NULL THEN line.gross_minor - line.net_minor
-            WHEN line.fee_minor IS NOT NULL OR line.tax_minor IS NOT NULL
-              THEN coalesce(line.fee_minor, 0) + coalesce(line.tax_minor, 0) END AS charged
-  FROM reconciliation_line AS line
- WHERE line.account_id = %(account)s AND line.day = ANY(%(days)s) AND NOT line.removed
-   AND lower(line.status) <> ALL(%(not_moved)s)
-   AND CASE WHEN line.kind = ANY(%(movements)s)
-         THEN EXISTS (SELECT FROM reconciliation_match AS met WHERE met.line_id = line.id AND met.undone_at IS NULL)
-         ELSE (line.kind = ANY(%(always)s) OR line.kind = ANY(%(by_contract)s)
+_CHOSEN: Final = f"""
+SELECT l.id, l.day, l.kind, l.currency, lower(l.method) AS method, l.payout_id, l.gross_minor AS gross,
+       coalesce(l.tax_minor, 0) AS tax,
+       CASE WHEN l.net_minor IS NOT NULL THEN l.gross_minor - l.net_minor
+            WHEN l.fee_minor IS NOT NULL OR l.tax_minor IS NOT NULL
+              THEN coalesce(l.fee_minor, 0) + coalesce(l.tax_minor, 0) END AS charged
+  FROM reconciliation_line AS l
+ WHERE l.account_id = %(account)s AND l.day = ANY(%(days)s) AND NOT l.removed
+   AND lower(l.status) <> ALL(%(not_moved)s)
+   AND CASE WHEN l.kind = ANY(%(movements)s) THEN EXISTS (SELECT FROM ({PAIRS}) AS met WHERE met.line_id = l.id)
+         ELSE (l.kind = ANY(%(always)s) OR l.kind = ANY(%(by_contract)s)
                  AND EXISTS (SELECT FROM reconciliation_contractrate AS rate
-                              WHERE rate.account_id = %(account)s AND rate.kind = line.kind AND rate.valid_from <= line.day
-                                AND (rate.valid_to IS NULL OR rate.valid_to >= line.day)))
+                              WHERE rate.account_id = %(account)s AND rate.kind = l.kind AND rate.valid_from <= l.day
+                                AND (rate.valid_to IS NULL OR rate.valid_to >= l.day)))
               AND NOT EXISTS (SELECT FROM reconciliation_booking AS booking
-                               WHERE booking.line_id = line.id AND booking.kind = 'resolution'
+                               WHERE booking.line_id = l.id AND booking.kind = 'resolution'
                                  AND booking.undone_at IS NULL) END
-"""
+"""  # noqa: S608 - made of our own constants
 # The rate is looked up once for each sort of line there is, then joined to the lines.
 _CHARGED: Final = f"""
-WITH chosen AS MATERIALIZED ({_CHOSEN}), sort AS (SELECT DISTINCT day, kind, currency, method FROM chosen),
-rated AS (
+WITH chosen AS MATERIALIZED ({_CHOSEN}), sort AS MATERIALIZED (SELECT DISTINCT day, kind, currency, method FROM chosen),
+rated AS MATERIALIZED (
   SELECT sort.*, rate.percent, rate.fixed_minor, rate.tax_percent
     FROM sort CROSS JOIN LATERAL (
       SELECT percent, fixed_minor, tax_percent FROM reconciliation_contractrate AS rate
@@ -67,6 +73,8 @@ rated AS (
     FROM chosen LEFT JOIN rated USING (day, kind, currency, method)
 )
 """  # noqa: S608 - made of our own constants
+# Before the first statistics of a day's lines the planner takes them for one, and meets each with every rate.
+_BY_HASHING: Final = "SELECT set_config('enable_nestloop', %s, true)"
 # What a line of a reserve costs is a fee like any other, and no part of the reserve.
 _SUMS: Final = f"""{_CHARGED}, part AS (
   SELECT day, booked_as, currency, asked, CASE booked_as WHEN 'reserve' THEN -gross ELSE whole END AS whole,
@@ -84,14 +92,16 @@ SELECT currency, sum(whole - tax)::bigint, sum(coalesce(asked, whole - tax))::bi
   FROM cost WHERE booked_as = 'fees' AND payout_id = %(payout)s GROUP BY currency ORDER BY currency
 """  # noqa: S608 - made of our own constants
 # What left 1110 in the payers' currency is what our movements say; what came is the line's gross. A movement that several
-# lines met counts once, on the day of the first of them.
+# lines met counts once, on the day of the first of them. OFFSET 0 keeps each look-up one by an index, whatever the planner
+# believes of tables that were filled a moment ago.
 _EXCHANGED: Final = f"""
 WITH chosen AS MATERIALIZED ({_CHOSEN}), pair AS (
   SELECT chosen.id, chosen.day, chosen.currency, chosen.gross, met.movement_id, worth.currency AS against, worth.minor,
          row_number() OVER (PARTITION BY chosen.id ORDER BY met.movement_id) AS nth_of_line,
          row_number() OVER (PARTITION BY met.movement_id ORDER BY chosen.day, chosen.id) AS nth_of_movement
-    FROM chosen JOIN reconciliation_match AS met ON met.line_id = chosen.id AND met.undone_at IS NULL
-    JOIN ({WORTH}) AS worth ON worth.id = met.movement_id AND worth.currency <> chosen.currency
+    FROM chosen CROSS JOIN LATERAL (SELECT movement_id FROM ({PAIRS}) AS pair WHERE line_id = chosen.id OFFSET 0) AS met
+    CROSS JOIN LATERAL (SELECT currency, minor FROM ({WORTH}) AS moved WHERE id = met.movement_id OFFSET 0) AS worth
+   WHERE worth.currency <> chosen.currency
 )
 SELECT day, currency, against, coalesce(sum(gross) FILTER (WHERE nth_of_line = 1), 0)::bigint,
        coalesce(sum(minor) FILTER (WHERE nth_of_movement = 1), 0)::bigint, count(*) FILTER (WHERE nth_of_line = 1)
@@ -115,12 +125,16 @@ class Variance:
 
 
 def owed(account: StatementAccount, days: Collection[date]) -> Iterator[tuple[date, Sums]]:
-    """What should stand in the books for the lines of these days, as they are now."""
+    """What should stand in the books for the lines of these days, as they are now. To be asked inside a transaction."""
     parameters = _parameters(account, days)
     with connection.cursor() as cursor:
+        cursor.execute(_BY_HASHING, ["off"])
         cursor.execute(_SUMS, parameters)
-        for day, kind, currency, amount, asked, tax, lines in cursor.fetchall():
-            yield day, Sums(kind, currency, amount, asked if kind == FEES else 0, tax, lines=lines)
+        sums = cursor.fetchall()
+        cursor.execute(_BY_HASHING, ["on"])
+    for day, kind, currency, amount, asked, tax, lines in sums:
+        yield day, Sums(kind, currency, amount, asked if kind == FEES else 0, tax, lines=lines)
+    with connection.cursor() as cursor:
         cursor.execute(_EXCHANGED, parameters)
         for day, currency, against, amount, left, lines in cursor.fetchall():
             yield day, Sums(EXCHANGE, currency, amount, against_currency=against, against_minor=left, lines=lines)

@@ -12,13 +12,14 @@ from django.db.models import QuerySet
 
 from payments.queries.settling import SETTLED
 from reconciliation.models import Break, Match, StatementAccount
+from reconciliation.queries.charges import PAIRS
 from reconciliation.states import OPEN_BREAK_STATES
 
 _TOLD: Final = f"""
 SELECT DISTINCT ON (met.movement_id) met.movement_id, line.payout_id, line.occurred_at
   FROM reconciliation_line AS line
-  JOIN reconciliation_match AS met ON met.line_id = line.id AND met.undone_at IS NULL
-  JOIN ({SETTLED}) AS movement ON movement.id = met.movement_id
+  CROSS JOIN LATERAL (SELECT movement_id FROM ({PAIRS}) AS pair WHERE line_id = line.id OFFSET 0) AS met
+  CROSS JOIN LATERAL (SELECT settled_at, batch_id FROM ({SETTLED}) AS known WHERE id = met.movement_id OFFSET 0) AS movement
  WHERE line.account_id = %s AND line.day = ANY(%s) AND NOT line.removed
    AND (movement.settled_at IS NULL OR line.payout_id <> '' AND movement.batch_id <> line.payout_id)
  ORDER BY met.movement_id, line.id

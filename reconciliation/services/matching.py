@@ -23,7 +23,8 @@ from reconciliation.rules.movements_alone import overdue_to
 _BY_RULE: Final = "a restated report"
 _MONEY: Final = frozenset({"gross_minor", "presentment_minor", "presentment_currency", "currency", "kind", "status"})
 # Only what the rules could not see otherwise: one open line and one movement of an identity, in the same money, at a rate
-# that fits. Whatever is doubled, grouped or off is left to the engine.
+# that fits. Whatever is doubled, grouped or off is left to the engine. Kept in the order of the lines: indexes grow at
+# their end.
 _IDENTICAL: Final = f"""
 INSERT INTO reconciliation_match (run_id, account_id, line_id, movement_id, rule, "group", many_lines, many_movements,
                                   matched_at, matched_by, undone_by)
@@ -51,6 +52,7 @@ SELECT %(run)s, %(account)s, l.id, m.id, CASE WHEN m.settlement_id = l.line_key 
    AND NOT EXISTS (SELECT FROM {MOVEMENTS} AS other WHERE other.gateway_account_id = %(gateway)s
                       AND other.settlement_id = l.line_key AND other.settlement_id <> '' AND other.id <> m.id)
    AND {LINE_OPEN} AND {MOVEMENT_OPEN} AND {REPORTED}
+ORDER BY l.id
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - made of our own constants
 
