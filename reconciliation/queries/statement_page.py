@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.urls import reverse
 
+from console.display import money_text
 from console.values import Amount, Chip, KeyValue, Link, Shown, Tone
 from reconciliation.models import LineChange, RejectedRow, Statement
 from reconciliation.sources.registry import SOURCES
@@ -134,8 +135,8 @@ def changes_of(statement: Statement) -> list[tuple[Shown, ...]]:
         (
             Link(change.line.line_key, _url("line", change.line_id), code=True),
             change.kind,
-            cells_of(change.before),
-            cells_of(change.after),
+            _told(change.before, change.currency),
+            _told(change.after, change.currency),
             Amount(change.net_difference_minor, change.currency),
         )
         for change in rows
@@ -173,6 +174,17 @@ def rejected_file(statement: Statement) -> Iterator[bytes]:
     yield _csv_row("row", "reason", "cells")
     for row in RejectedRow.objects.filter(statement=statement).order_by("number").iterator(500):
         yield _csv_row(str(row.number), row.reason, cells_of(row.raw))
+
+
+def _told(fields: dict[str, Any], currency: str) -> str:
+    """Fields of a change in words: money with its marks."""
+    words = {
+        name.removesuffix("_minor").replace("_", " "): money_text(value, currency)
+        if name.endswith("_minor") and name != "presentment_minor"
+        else value
+        for name, value in fields.items()
+    }
+    return cells_of(words)
 
 
 def _csv_row(*cells: str) -> bytes:

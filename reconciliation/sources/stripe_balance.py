@@ -47,6 +47,7 @@ _RESERVES: Final = frozenset(
         "payment_network_reserve_release",
     }
 )
+_UNCONFIRMED: Final = frozenset({"ISK", "UGX"})  # Stripe counts decimals in them that they do not have
 _PAYOUTS: Final = frozenset({LineKind.PAYOUT, LineKind.PAYOUT_RETURN})
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999
 
@@ -187,6 +188,8 @@ def _currency(row: Row, name: str) -> str:
     code = _text(row, name).upper()
     if code not in MINOR_DIGITS:
         raise BadRow(f"Currency {code[:10]!r} is in no table.")
+    if code in _UNCONFIRMED:
+        raise BadRow(f"How many decimals Stripe counts in {code} is not known for certain.")
     return code
 
 

@@ -90,7 +90,7 @@ def test_the_page_of_a_report_adds_up_and_offers_what_was_rejected(fay):
         "The kind '=HYPERLINK(1)' is not",
     ):
         assert said in words
-    assert "k2 changed fee_minor: 30; net_minor: 970 fee_minor: 50; net_minor: 950" in words
+    assert "k2 changed fee: 0.30; net: 9.70 fee: 0.50; net: 9.50" in words
     file = fay.get(reverse("admin:reconciliation_statement_rejected", args=(statement.public_id,)))
     text = b"".join(file.streaming_content).decode()
     assert text.splitlines()[1].startswith("3,The kind '=HYPERLINK(1)' is not in the mapping.,")
