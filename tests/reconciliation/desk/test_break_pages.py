@@ -112,6 +112,22 @@ def test_a_fix_is_previewed_then_done_then_taken_back(scene: Scene, fiona: Clien
     assert "Resolved: post fee" in story and "Taken back" in story
 
 
+def test_a_second_look_agrees_or_takes_it_back(scene: Scene, fiona: Client) -> None:
+    breaks = [adjusted(scene) for _ in range(2)]
+    made = [scene.resolve(broken, "post_fee", treatment="fee").resolution for broken in breaks]
+    Resolution.objects.update(sampled=True, rule="fee", by="")
+    due = url("resolution_changelist") + "?look=due"
+    assert len(fiona.get(due).context["cl"].result_list) == 2
+    for resolution, answer, verdict in zip(made, ("agree", "disagree"), ("", "it was no fee"), strict=True):
+        assert resolution is not None
+        path = url(f"resolution_{answer}", resolution.public_id)
+        _, confirm = prepare(fiona, path, verdict=verdict)
+        fiona.post(path, confirm)
+    assert not fiona.get(due).context["cl"].result_list
+    states = [Break.objects.get(pk=broken.pk).state for broken in breaks]
+    assert (states, scene.residual()) == ([BreakState.RESOLVED, BreakState.OPEN], 0)
+
+
 def test_who_comes_second_hears_who_was_first(scene: Scene, fiona: Client) -> None:
     broken = adjusted(scene)
     path = url("break_fix_post_fee", broken.public_id)
