@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 
 from simulator.application import Settings, build_application
+from simulator.control import MOST_SECONDS
 from simulator.server import SimulatorServer, serve_in_background
 from simulator.webhooks import RetryPlan
 
@@ -21,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     plan = RetryPlan(options.webhook_retry_first, options.webhook_retry_cap, options.webhook_tries)
-    settings = Settings(options.webhooks, options.seed, options.settle_every, plan, os.environ)
+    settings = Settings(
+        options.webhooks, options.seed, options.settle_every, plan, os.environ, behind_seconds=options.behind
+    )
     try:
         server = SimulatorServer(options.port, build_application(settings))
     except OSError as error:
@@ -47,6 +50,17 @@ def _wait_for_end_of_input(stopped: threading.Event) -> None:
     stopped.set()
 
 
+def _seconds(text: str) -> float:
+    """Raises: ArgumentTypeError for what is no time, is negative, or is more than ten years."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to ten years")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
@@ -56,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--webhooks", default="", help="base URL; events go to <base>/<gateway>/; empty sends none")
     parser.add_argument("--seed", type=int, default=7, help="decides whom faults given by rate strike")
     parser.add_argument("--settle-every", type=float, default=0.0, help="seconds between settlement batches; 0: never")
+    parser.add_argument("--behind", type=_seconds, default=0.0, help="seconds the gateways' clock starts in the past")
     parser.add_argument("--webhook-retry-first", type=float, default=0.2, help="seconds before the first redelivery")
     parser.add_argument("--webhook-retry-cap", type=float, default=30.0, help="longest pause between redeliveries")
     parser.add_argument("--webhook-tries", type=int, default=20, help="deliveries in all before giving up")

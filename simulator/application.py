@@ -21,18 +21,22 @@ DEMO_HMAC_KEY = "64656d6f2d636f6e766573696f7061792d686d61632d6b6579"  # hexadeci
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`webhooks`: base URL, empty to send none. `settle_every`: simulated seconds between batches, 0 for never."""
+    """`webhooks`: base URL, empty to send none. `settle_every`: simulated seconds between batches, 0 for never.
+
+    `behind_seconds`: how far in the past the gateways' clock starts.
+    """
 
     webhooks: str = ""
     seed: int = 7
     settle_every: float = 0.0
     retries: RetryPlan = field(default_factory=RetryPlan)
     environment: Mapping[str, str] = field(default_factory=dict)
+    behind_seconds: float = 0.0
 
 
 def build_application(settings: Settings) -> Callable[[Request], Answer]:
     """The function that answers every request."""
-    clock = SimulatedClock()
+    clock = SimulatedClock(settings.behind_seconds)
     sender = WebhookSender(clock, settings.webhooks, settings.retries)
     world = World(clock, Agenda(clock), FaultBoard(settings.seed), sender, Agenda(clock, name="calendar"))
     nmi = NmiGateway(

@@ -13,10 +13,15 @@ from datetime import UTC, datetime, timedelta
 
 
 class SimulatedClock:
-    """Real time plus an offset in seconds; never runs backwards but by reset."""
+    """Real time plus an offset in seconds, at first `-behind_seconds`; never runs backwards but by reset."""
 
-    def __init__(self) -> None:
-        self.offset_seconds = 0.0
+    def __init__(self, behind_seconds: float = 0.0) -> None:
+        self._behind_seconds = behind_seconds
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to where it started."""
+        self.offset_seconds = -self._behind_seconds
 
     def now(self) -> datetime:
         """The gateways' present moment, in UTC."""

@@ -144,7 +144,7 @@ class Control:
         self._world.faults.reset()
         for gateway in self._gateways.values():
             gateway.reset()
-        self._world.clock.offset_seconds = 0.0
+        self._world.clock.reset()
         return json_answer({"status": "reset"})
 
 

@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from simulator.__main__ import main
 from tests.simulator.conftest import Nmi
 from tests.simulator_fixture import ROOT, SimulatorProcess, start_simulator, wait_for
 
@@ -59,6 +61,33 @@ class TestStarting:
                 assert nmi.sale("ref-1", security_key="another-key")["response_code"] == "100"
         finally:
             simulator.stop()
+
+    def test_its_clock_starts_in_the_past_and_reset_takes_it_back_there(self) -> None:
+        simulator = start_simulator(options=("--behind", "172800"))
+
+        def days_behind() -> float:
+            return (datetime.now(UTC) - datetime.fromisoformat(simulator.health()["now"])) / timedelta(days=1)
+
+        try:
+            with closing(Nmi(simulator)) as nmi:
+                nmi.sale("ref-1")
+            sold = datetime.fromisoformat(simulator.movements()[0]["occurred_at"])
+            assert (datetime.now(UTC) - sold) / timedelta(days=1) == pytest.approx(2, abs=0.01)
+            simulator.act("advance_clock", seconds=86_400)
+            assert days_behind() == pytest.approx(1, abs=0.01)
+            simulator.reset()
+            assert days_behind() == pytest.approx(2, abs=0.01)
+        finally:
+            simulator.stop()
+
+    @pytest.mark.parametrize("given", ["yesterday", "-1", "nan", "1e12"])
+    def test_refuses_a_start_that_is_no_time_or_not_in_the_past(
+        self, given: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            main([f"--behind={given}"])
+
+        assert f"{given!r} is no number of seconds from 0 to ten years" in capsys.readouterr().err
 
     def test_imports_nothing_of_the_product_nor_a_framework(self) -> None:
         program = (
