@@ -12,6 +12,8 @@ from simulator.faults import FaultBoard
 from simulator.gateway import Gateway, World
 from simulator.messages import Answer, Request
 from simulator.nmi.gateway import NmiGateway
+from simulator.reports.stripe_books import keep_books
+from simulator.reports.wire import ReportDesk
 from simulator.stripe.gateway import StripeGateway
 from simulator.transport import html_page
 from simulator.webhooks import RetryPlan, WebhookSender
@@ -57,7 +59,8 @@ def build_application(settings: Settings) -> Callable[[Request], Answer]:
     gateways: dict[str, Gateway] = {nmi.name: nmi, convesiopay.name: convesiopay, stripe.name: stripe}
     if settings.settle_every:
         _settle_again_and_again(Agenda(clock, name="settlement"), gateways, settings.settle_every)
-    control = Control(world, gateways)
+    reports = ReportDesk(lambda made: stripe.fill(lambda store: keep_books(made, store)))
+    control = Control(world, gateways, reports)
 
     def route(request: Request) -> Answer:
         head, slash, rest = request.path.lstrip("/").partition("/")

@@ -8,16 +8,18 @@ from typing import Any
 from simulator.faults import CATALOGUE, FaultSpec, Stage, Switch, parse_fault
 from simulator.gateway import Gateway, World
 from simulator.messages import Answer, ControlError, Request, json_answer
+from simulator.reports.wire import ReportDesk
 
 MOST_SECONDS = 10 * 366 * 86_400
 
 
 class Control:
-    """Books, faults, acts, reset and health over all gateways."""
+    """Books, faults, acts, reports, reset and health over all gateways."""
 
-    def __init__(self, world: World, gateways: Mapping[str, Gateway]) -> None:
+    def __init__(self, world: World, gateways: Mapping[str, Gateway], reports: ReportDesk) -> None:
         self._world = world
         self._gateways = gateways
+        self._reports = reports
 
     def handle(self, request: Request) -> Answer:
         """One control request. Wrong ones are answered 400 (404, 405) with `error` and `field`."""
@@ -35,17 +37,22 @@ class Control:
             ("DELETE", "faults"): self._remove_faults,
             ("POST", "act"): self._act,
             ("POST", "reset"): self._reset,
+            ("POST", "reports"): self._reports.make,
         }
         if head in ("books", "webhooks") and request.method == "GET":
             gateway = self._gateway({"gateway": rest}, status=404)
             return self._books(gateway, request) if head == "books" else self._webhooks(gateway, request)
+        if head in ("reports", "labels", "truth", "contract") and request.method == "GET":
+            return self._reports.read(request.path.strip("/"), request)
         if (request.method, head) in routes and not rest:
             return routes[request.method, head](request)
         known = head in ("books", "webhooks") or any(head == name for _, name in routes)
         if known and not rest:
             raise ControlError("method", f"{request.method} is not allowed on {head}", 405)
         raise ControlError(
-            "path", "no such control: books/<gateway>, webhooks/<gateway>, faults, act, reset, health", 404
+            "path",
+            "no such control: books/<gateway>, webhooks/<gateway>, faults, act, reports, labels, truth/<account>, reset, health",
+            404,
         )
 
     def _gateway(self, wish: Mapping[str, Any], status: int = 400) -> Gateway:
@@ -142,6 +149,7 @@ class Control:
         self._world.calendar.clear()
         self._world.webhooks.reset()
         self._world.faults.reset()
+        self._reports.reset()
         for gateway in self._gateways.values():
             gateway.reset()
         self._world.clock.reset()

@@ -1,0 +1,1 @@
+"""Days of reports with known differences planted in them: what gateways and banks say, and what a merchant knows."""
