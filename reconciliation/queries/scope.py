@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from django.db.models import QuerySet
+
 from reconciliation.business_days import day_bounds
 from reconciliation.fixes import Fix
 from reconciliation.models import Break, ResolvedBreak, StatementAccount
@@ -116,11 +118,19 @@ def scope_of(account: StatementAccount, day: date) -> Scope:
 
 
 def _settled(account: StatementAccount, first: date) -> Iterator[tuple[int | None, int | None]]:
-    """Lines and movements of breaks that stand resolved by something posted, rather than by a fact that was learnt."""
-    rows = ResolvedBreak.objects.filter(broken__account=account, broken__day__gte=first, resolution__undone_at=None)
-    rows = rows.exclude(resolution__command__in=sorted(fix.value for fix in LEARNS))
-    rows = rows.exclude(broken__state__in=sorted(state.value for state in OPEN_BREAK_STATES))
-    yield from rows.values_list("broken__line_id", "broken__movement_id")
+    yield from (
+        posted_for(account.pk).filter(broken__day__gte=first).values_list("broken__line_id", "broken__movement_id")
+    )
+
+
+def posted_for(account_id: int) -> QuerySet[ResolvedBreak]:
+    """Breaks that stand resolved by something posted, rather than by a fact that was learnt.
+
+    One without a difference is not among them: its line and movement are accounted for elsewhere, or still to meet.
+    """
+    rows = ResolvedBreak.objects.filter(broken__account_id=account_id, resolution__undone_at=None)
+    rows = rows.exclude(resolution__command__in=sorted(fix.value for fix in LEARNS)).exclude(broken__difference_minor=0)
+    return rows.exclude(broken__state__in=sorted(state.value for state in OPEN_BREAK_STATES))
 
 
 def terms_of(account: StatementAccount, day: date, now: datetime) -> Terms:

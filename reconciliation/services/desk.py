@@ -17,7 +17,8 @@ from django.db import transaction
 from payments.card_numbers import has_card_number
 from payments.errors import CardNumberRefused, Conflict, InvalidInput, NotAllowedNow, NotFound
 from payments.services.actors import Actor
-from reconciliation.models import Break, BreakEvidence, BreakNote, Match
+from reconciliation.models import Break, BreakEvidence, BreakNote
+from reconciliation.services.resolutions.meeting import has_met
 from reconciliation.states import OPEN_BREAK_STATES, BreakState
 
 RESOLVE: Final = "reconciliation.resolve_break"
@@ -207,7 +208,7 @@ def _open_again(pk: int, now: datetime) -> bool:
         return False
     until, broken.expected_until = broken.expected_until, None
     twin = Break.objects.filter(account_id=broken.account_id, kind=broken.kind, key=broken.key, state__in=_OPEN)
-    if _has_met(broken) or twin.exists():
+    if has_met(broken) or twin.exists():
         broken.save(update_fields=["expected_until"])
         return False
     broken.mark_reopened()
@@ -217,12 +218,6 @@ def _open_again(pk: int, now: datetime) -> bool:
     said = f"It was expected until {until:%d %b %Y} and has not come."
     BreakNote.objects.create(broken=broken, text=said, by="", at=now)
     return True
-
-
-def _has_met(broken: Break) -> bool:
-    live = Match.objects.filter(undone_at=None)
-    by_line = broken.line_id is not None and live.filter(line_id=broken.line_id).exists()
-    return by_line or (broken.movement_id is not None and live.filter(movement_id=broken.movement_id).exists())
 
 
 # --- one break --------------------------------------------------------------------------------------------------------

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from django.db.models import Q
+
 from ledger.queries import entry_by_source_key
 from payments.errors import NotAllowedNow
 from payments.queries.gateway_money import MovementRow, movement_by_id, movements_of_transaction
 from reconciliation.models import Break, Line, Match
+from reconciliation.queries.scope import posted_for
 from reconciliation.services.resolutions.base import By, Carried, balance_account, post_difference
 from reconciliation.services.resolutions.rematching import matches_changed
 from reconciliation.states import OPEN_BREAK_STATES, BreakType, LineKind
@@ -45,7 +48,7 @@ def worth_of(movement: MovementRow, broken: Break) -> int:
 def meet(line: Line, movements: Sequence[MovementRow], broken: Break, by: By, *, rule: str) -> list[int]:
     """This function will match a line with one or several movements, by a person's word.
 
-    Raises: NotAllowedNow where one of them has met another already. Locks: the line.
+    Raises: NotAllowedNow where one of them has met another already, or was booked by a fix of its own. Locks: the line.
     Writes: matches, and what a run would book of the line: its fee, its exchange.
     """
     Line.objects.select_for_update(no_key=True).get(pk=line.pk)
@@ -54,6 +57,7 @@ def meet(line: Line, movements: Sequence[MovementRow], broken: Break, by: By, *,
         raise NotAllowedNow(f"Line {line.line_key} has met a movement already.")
     if taken.filter(movement_id__in=[movement.id for movement in movements]).exists():
         raise NotAllowedNow("The movement has met another line already.")
+    _require_not_booked(line, movements, broken)
     several = len(movements) > 1
     rows = [
         Match(
@@ -72,6 +76,31 @@ def meet(line: Line, movements: Sequence[MovementRow], broken: Break, by: By, *,
     made = Match.objects.bulk_create(rows)
     matches_changed(made, by.now)
     return [row.pk for row in made]
+
+
+def _require_not_booked(line: Line, movements: Sequence[MovementRow], broken: Break) -> None:
+    """One side was given up or booked by hand, and the books no longer wait for the other. Raises: NotAllowedNow."""
+    named = Q(broken__line=line) | Q(broken__movement_id__in=[movement.id for movement in movements])
+    booked = (
+        posted_for(broken.account_id)
+        .filter(named)
+        .exclude(broken=broken)
+        .select_related("resolution", "broken")
+        .first()
+    )
+    if booked is not None:
+        what = booked.resolution.command.replace("_", " ")
+        raise NotAllowedNow(
+            f"{booked.broken.public_id} was ended by {booked.resolution.public_id} ({what}), with an entry of its own:"
+            " take that back first, or the money would be in the books twice."
+        )
+
+
+def has_met(broken: Break) -> bool:
+    """Does its line or movement stand in a match?"""
+    live = Match.objects.filter(undone_at=None)
+    by_line = broken.line_id is not None and live.filter(line_id=broken.line_id).exists()
+    return by_line or (broken.movement_id is not None and live.filter(movement_id=broken.movement_id).exists())
 
 
 def open_breaks_of(movement_ids: Sequence[int], broken: Break) -> list[Break]:

@@ -1,0 +1,1 @@
+"""What somebody who wants money or wants evidence gone would try."""
