@@ -20,10 +20,11 @@ from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Approval, Line
 from payments.services.approvals import ask_approval
 from payments.services.limits import needs_second_person, spend
-from reconciliation.models import Booking, Break, Match, Resolution
+from reconciliation.models import Booking, Break, Match, Resolution, ResolvedBreak
 from reconciliation.models import Line as StatementLine
 from reconciliation.services.resolutions.base import RESOLVE, balance_account, require_words
 from reconciliation.services.resolutions.ending import payments_follow
+from reconciliation.services.resolutions.meeting import has_met
 from reconciliation.services.resolutions.rematching import matches_changed
 from reconciliation.services.resolutions.showing import entries_shown
 from reconciliation.states import OPEN_BREAK_STATES
@@ -113,7 +114,8 @@ def _open_again(resolution: Resolution) -> None:
     """Each break with its difference. What the gateway's word booked for no line in particular is explained for good; where
     line and movement had met, both are open again and both sides count as before.
 
-    One whose difference a run has opened anew meanwhile stays ended: two would say the same.
+    One whose difference a run has opened anew meanwhile stays ended: two would say the same. So does one that was only
+    late, and has come.
     """
     told = {} if resolution.effects.get("matches") else _told_by_currency(resolution)
     for broken in _breaks(resolution, lock=True):
@@ -121,6 +123,10 @@ def _open_again(resolution: Resolution) -> None:
             pk=broken.pk
         )
         if broken.state in OPEN_BREAK_STATES or twin.filter(state__in=[s.value for s in OPEN_BREAK_STATES]).exists():
+            continue
+        if broken.expected_until is not None and has_met(broken):
+            broken.expected_until = None
+            broken.save(update_fields=["expected_until"])
             continue
         broken.mark_reopened()
         broken.difference_minor -= told.pop(broken.currency, 0)
@@ -156,10 +162,23 @@ def why_not(resolution: Resolution) -> str:
     """Why it can not be undone, in a sentence; empty: it can."""
     if resolution.undone_at is not None:
         return f"{resolution.undone_by} has undone it on {resolution.undone_at:%d %b %Y %H:%M} UTC."
-    barred = str(resolution.effects.get("barred_undo", ""))
+    barred = str(resolution.effects.get("barred_undo", "")) or _ended_again(resolution)
     if barred:
         return barred
     return "" if resolution.breaks.exists() else "It ended no break: undo the single ones of the group."
+
+
+def _ended_again(resolution: Resolution) -> str:
+    """Who has ended the same difference once more, later: that one is taken back first, or it would be booked twice."""
+    for broken in _breaks(resolution):
+        same = ResolvedBreak.objects.filter(
+            broken__account_id=broken.account_id, broken__kind=broken.kind, broken__key=broken.key,
+            resolution_id__gt=resolution.pk, resolution__undone_at=None,
+        )  # fmt: skip
+        later = same.select_related("resolution").order_by("-resolution_id").first()
+        if later is not None:
+            return f"{broken.public_id} was ended again later, by {later.resolution.public_id}: take that back first."
+    return ""
 
 
 def _require_undoable(resolution: Resolution) -> None:
