@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from reconciliation.findings import FoundBreak
 from reconciliation.fixes import Fix
@@ -32,6 +33,8 @@ _LEARNT: Final = [Fix.REPLAY_FACT, Fix.RECORD_REFUND, Fix.ADOPT_AMOUNT, Fix.LINK
 
 InScope = Callable[[Break], bool]
 T = TypeVar("T")
+_Money = tuple[int, int, str]
+"""Difference, value and currency of a break: what a person saw."""
 
 
 @dataclass
@@ -80,16 +83,16 @@ def _keep_chunk(run: Run, found: list[FoundBreak], now: datetime, kept: Kept, *,
     rows = Break.objects.filter(account_id=run.account_id, key__in=keys)
     known = {(row.kind, row.key): row for row in rows.filter(state__in=_OPEN).order_by("id").select_for_update()}
     ended = _ended(run.account, keys) if look_back else {}
-    timed = set(rows.filter(expected_until__gte=run.day).exclude(state__in=_OPEN).values_list("kind", "key"))
+    timed = _timed(rows.filter(expected_until__gte=run.day).exclude(state__in=_OPEN))
     fresh: list[Break] = []
     for item in found:
         row = known.get((item.kind.value, item.key))
         if row is not None:
             _refresh(row, item, run, now)
             kept.refreshed += 1
-        elif (item.kind.value, item.key) in timed:
+        elif _money(item) in timed.get((item.kind.value, item.key), ()):
             kept.waiting.append(item)
-        elif (item.difference_minor, item.value_minor, item.currency) in ended.get((item.kind.value, item.key), ()):
+        elif _money(item) in ended.get((item.kind.value, item.key), ()):
             kept.settled.append(item)
         else:
             fresh.append(_new(item, run, now))
@@ -97,12 +100,27 @@ def _keep_chunk(run: Run, found: list[FoundBreak], now: datetime, kept: Kept, *,
     kept.opened += len(made)
 
 
-def _ended(account: StatementAccount, keys: list[str]) -> dict[tuple[str, str], set[tuple[int, int, str]]]:
-    """What resolutions that stand have ended, as it was when they did."""
+def _money(item: FoundBreak) -> _Money:
+    return item.difference_minor, item.value_minor, item.currency
+
+
+def _timed(rows: QuerySet[Break]) -> dict[tuple[str, str], set[_Money]]:
+    """What people have marked as timing, with the sum they saw: another sum of the same name was marked by nobody."""
+    timed: dict[tuple[str, str], set[_Money]] = {}
+    for kind, key, *money in rows.values_list("kind", "key", "difference_minor", "value_minor", "currency"):
+        timed.setdefault((kind, key), set()).add((money[0], money[1], money[2]))
+    return timed
+
+
+def _ended(account: StatementAccount, keys: list[str]) -> dict[tuple[str, str], set[_Money]]:
+    """What resolutions that stand have ended, as it was when they did.
+
+    Not so a drift of the balance: what was booked for it is in the balance, and the same sum again is another one.
+    """
     rows = ResolvedBreak.objects.filter(resolution__undone_at=None, broken__account=account, broken__key__in=keys)
     rows = rows.exclude(broken__state__in=_OPEN).exclude(resolution__command__in=[fix.value for fix in _LEARNT])
-    rows = rows.filter(broken__expected_until=None)
-    ended: dict[tuple[str, str], set[tuple[int, int, str]]] = {}
+    rows = rows.filter(broken__expected_until=None).exclude(broken__kind=BreakType.BALANCE_DRIFT)
+    ended: dict[tuple[str, str], set[_Money]] = {}
     for kind, key, difference, value, currency in rows.values_list(
         "broken__kind", "broken__key", "broken__difference_minor", "broken__value_minor", "broken__currency"
     ):
