@@ -40,7 +40,8 @@ rated AS (
     FROM line JOIN rated USING (day, kind, currency, method) WHERE charged IS NOT NULL
 ), due AS (SELECT asked.*, round(fee_due * tax_percent / 100)::bigint AS tax_due FROM asked)
 SELECT day, kind, currency, method, what, count(*), sum(charged_minor)::bigint, sum(due_minor)::bigint,
-       min(id), (array_agg(line_key ORDER BY id))[1:20], (array_agg(DISTINCT payout_id))[1:5], sum(abs(charged_minor - due_minor))
+       min(id), (array_agg(line_key ORDER BY id))[1:20], (array_agg(DISTINCT payout_id))[1:5], sum(abs(charged_minor - due_minor)),
+       sum(greatest(charged_minor - due_minor, 0))::bigint
   FROM due CROSS JOIN LATERAL (VALUES ('fee', charged - tax, fee_due), ('tax', tax, tax_due))
     AS part (what, charged_minor, due_minor)
  WHERE abs(charged_minor - due_minor) > tolerance AND (what = 'fee' OR tells_tax OR tax_percent > 0)
@@ -50,23 +51,38 @@ SELECT day, kind, currency, method, what, count(*), sum(charged_minor)::bigint, 
 
 def fees_off(scope: Scope, days: Collection[date]) -> Iterator[FoundBreak]:
     """A break a day, kind, method and currency. What was charged is booked already: nothing is between the balances."""
+    for row in _rows(scope, days):
+        yield _found(row)
+
+
+def overcharged(scope: Scope, day: date, key: str) -> int:
+    """What the lines of one such break were charged too much, in minor units; those charged too little take nothing away."""
+    return next((int(row[-1]) for row in _rows(scope, [day]) if _key(row) == key), 0)
+
+
+def _rows(scope: Scope, days: Collection[date]) -> list[tuple[Any, ...]]:
     if not days:
-        return
+        return []
     with connection.cursor() as cursor:
         cursor.execute(_OFF, {**scope.parameters, "days": sorted(days)})
-        for row in cursor.fetchall():
-            yield _found(row)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def _key(row: tuple[Any, ...]) -> str:
+    day, kind, currency, method, what, *_ = row
+    return f"{what}:{day}:{currency}:{kind}:{method}"
 
 
 def _found(row: tuple[Any, ...]) -> FoundBreak:
-    day, kind, currency, method, what, count, charged, due, first, keys, payouts, at_risk = row
+    day, kind, currency, method, what, count, charged, due, first, keys, payouts, at_risk, _ = row
     of = f"{method} {kind}".strip()
     lines = f"{count} lines" if count > 1 else "One line"
     word = "tax on fees" if what == "tax" else "fees"
     named: dict[str, Any] = {"line_id": first} if count == 1 else {}
     return FoundBreak(
         kind=BreakType.FEE_TAX_MISMATCH if what == "tax" else BreakType.FEE_MISMATCH,
-        key=f"{what}:{day}:{currency}:{kind}:{method}",
+        key=_key(row),
         currency=currency,
         difference_minor=0,
         value_minor=int(at_risk),

@@ -6,9 +6,12 @@ from typing import Final
 
 from ledger import chart
 from ledger.drafts import PostingDraft
+from ledger.queries import entry_by_public_id
 from payments.errors import InvalidInput, NotAllowedNow
 from reconciliation.fixes import Fix
-from reconciliation.models import Break
+from reconciliation.models import Break, Resolution
+from reconciliation.queries.fees import overcharged
+from reconciliation.queries.scope import scope_of
 from reconciliation.services.resolutions.base import (
     Answers,
     By,
@@ -27,7 +30,11 @@ TREATMENTS: Final = {
     "dispute_fee": (chart.DISPUTE_FEES.code, "accepted as a dispute fee"),
     "claim": (chart.GATEWAY_CLAIMS.code, "claimed back from the gateway"),
 }
-_BOOKED_AS_VARIANCE: Final = frozenset({BreakType.FEE_MISMATCH, BreakType.FEE_TAX_MISMATCH})
+_BOOKED_ON: Final = {
+    BreakType.FEE_MISMATCH: chart.FEE_VARIANCE.code,
+    BreakType.FEE_TAX_MISMATCH: chart.RECOVERABLE_TAX.code,
+}
+"""Where a run has put what was charged beyond the contract."""
 
 
 def _carry_out(broken: Break, answers: Answers, by: By) -> Carried:
@@ -40,19 +47,32 @@ def _carry_out(broken: Break, answers: Answers, by: By) -> Carried:
 
 
 def _of_booked(broken: Break, answers: Answers, by: By) -> Carried:
-    """The fee is booked as it was charged, the surplus on variance: accepting leaves it there, claiming moves it."""
+    """The fee is booked as it was charged: accepting leaves it there, claiming moves what was charged too much."""
     code, words = treatment_of(answers)
     if code != chart.GATEWAY_CLAIMS.code:
         return Carried(effects=[f"The {money_of(broken, broken.value_minor)} stay booked as they were charged."])
-    if broken.kind not in _BOOKED_AS_VARIANCE:
+    booked_on = _BOOKED_ON.get(BreakType(broken.kind))
+    if booked_on is None:
         raise NotAllowedNow("Nothing of this break stands as a fee in the books: there is nothing to claim.")
-    amount = broken.value_minor
-    lines = (
-        PostingDraft(account_of(code, broken), amount),
-        PostingDraft(account_of(chart.FEE_VARIANCE.code, broken), -amount),
-    )
+    amount = overcharged(scope_of(broken.account, broken.day), broken.day, broken.key) - _claimed(broken)
+    if amount <= 0:
+        raise NotAllowedNow("Nothing was charged too much that is not claimed already: the gateway owes nothing here.")
+    lines = (PostingDraft(account_of(code, broken), amount), PostingDraft(account_of(booked_on, broken), -amount))
     post_for(broken, by, lines, step="claim", text=f"{money_of(broken, amount)} {words}")
     return Carried(effects=[f"{money_of(broken, amount)} {words}."])
+
+
+def _claimed(broken: Break) -> int:
+    """What earlier fixes have claimed of the same day, kind and method: a later line brings the whole day up again."""
+    rows = Resolution.objects.filter(
+        command=Fix.POST_FEE, undone_at=None, breaks__broken__account=broken.account, breaks__broken__kind=broken.kind,
+        breaks__broken__key=broken.key,
+    )  # fmt: skip
+    entries = [
+        entry_by_public_id(name) for effects in rows.values_list("effects", flat=True) for name in effects["entries"]
+    ]
+    claims = account_of(chart.GATEWAY_CLAIMS.code, broken)
+    return sum(line.amount_minor for entry in entries if entry for line in entry.lines if line.ref == claims)
 
 
 def treatment_of(answers: Answers) -> tuple[str, str]:

@@ -15,8 +15,9 @@ from payments.facts import PayoutTold
 from payments.models import Refund
 from payments.services.approvals import approve
 from payments.services.payouts import tell_payout
-from payments.states import PayoutState
+from payments.states import MovementKind, PayoutState
 from reconciliation.models import Break, Line, Resolution, Statement, StatementAccount
+from reconciliation.services.booking import book_days
 from reconciliation.services.desk import lay_evidence
 from reconciliation.services.resolutions.commanding import resolve
 from reconciliation.services.resolutions.undoing import undo
@@ -57,9 +58,17 @@ def test_exchange_that_nobody_booked_is_a_gain_or_a_loss(scene: Scene) -> None:
 
 
 def test_a_fee_beyond_the_contract_is_claimed_out_of_its_variance(scene: Scene) -> None:
-    broken = a_break(scene.account, B.FEE_MISMATCH, difference_minor=0, value_minor=40)
+    scene.rate(fixed=0)
+    movement = scene.moved(MovementKind.CAPTURE, 1000)
+    scene.match(scene.line(LineKind.CHARGE, 1000, fee_minor=69), movement)
+    book_days(scene.account, [DAY], now=NOW)
+    fields = {"key": f"fee:{DAY}:USD:charge:", "difference_minor": 0, "value_minor": 40}
+    broken = a_break(scene.account, B.FEE_MISMATCH, **fields)
     scene.resolve(broken, "post_fee", treatment="claim")
-    assert (balance("1160"), balance("5015"), ended(broken)) == (40, -40, True)
+    assert (balance("1160"), balance("5015"), ended(broken)) == (40, 0, True)
+    again = a_break(scene.account, B.FEE_MISMATCH, **fields)
+    with pytest.raises(NotAllowedNow, match="the gateway owes nothing here"):
+        scene.resolve(again, "post_fee", treatment="claim")
 
 
 def test_what_touches_no_balance_is_closed_with_evidence(scene: Scene) -> None:
