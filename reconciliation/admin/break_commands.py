@@ -103,13 +103,13 @@ def _preview(command: Command, call: CommandCall) -> Preview:
     return Preview(
         summary=f"{command.label}.",
         facts=[
-            *(KeyValue("What follows", effect) for effect in shown.effects),
+            *(KeyValue("And then" if number else "What follows", text) for number, text in enumerate(shown.effects)),
             KeyValue("Residual afterwards", rest),
-            KeyValue("Who", shown.second_person or "You may do this alone."),
+            KeyValue("Who", "You and a second person" if shown.second_person else "You may do this alone."),
         ],
         columns=COLUMNS if shown.entries else (),
         rows=entry_rows(shown.entries),
-        warnings=[f"{shown.second_person} Confirming asks for one."] if shown.second_person else [],
+        warnings=[f"{shown.second_person} Confirming asks a second person."] if shown.second_person else [],
         version=str(shown.version),
     )
 
@@ -200,7 +200,7 @@ def _preview_bulk(command: Command, call: CommandCall) -> Preview:
             )
             for row in rows
         ],
-        warnings=[f"{why} Confirming asks for one."] if why else [],
+        warnings=[f"{why} Confirming asks a second person."] if why else [],
         version=_packed(wish.versions),
     )
 

@@ -79,7 +79,11 @@ def _preview_close(call: CommandCall) -> Preview:
         KeyValue("Covers", f"{state.first_day} to {day}" if state.first_day else f"everything up to {day}"),
         KeyValue("Proofs of the books", "all hold"),
         KeyValue("Reports", f"{len(state.reports)}"),
-        KeyValue("Open differences", f"{len(state.open_breaks)}", "They stay open, and the certificate lists them"),
+        KeyValue(
+            "Open differences",
+            f"{len(state.open_breaks)}",
+            "They stay open, and the certificate lists them" if state.open_breaks else "",
+        ),
     ]
     warnings = [f"{len(state.open_breaks)} differences of these days are open."] if state.open_breaks else []
     warnings += [one.text for one in found.excepted]

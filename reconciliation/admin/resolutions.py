@@ -62,7 +62,7 @@ def _preview_undo(call: CommandCall) -> Preview:
             *(KeyValue(label, value) for label, value in lines),
             KeyValue("Who", why or "You may do this alone."),
         ],
-        warnings=[f"{why} Confirming asks for one."] if why else [],
+        warnings=[f"{why} Confirming asks a second person."] if why else [],
     )
 
 

@@ -15,6 +15,7 @@ from console.values import Amount, Chip, KeyValue, Link, Shown, TimelineItem, To
 from reconciliation.models import Break, Resolution
 from reconciliation.queries.break_queue import open_breaks
 from reconciliation.queries.break_words import age_of, bucket_of, kind_meaning, kind_words, state_chip
+from reconciliation.states import OPEN_BREAK_STATES, BreakState
 
 SIDES: Final = ("", "Our side", "The gateway's side", "")
 EVIDENCE: Final = ("File", "Size", "SHA-256", "By", "When")
@@ -93,12 +94,14 @@ def _money(broken: Break) -> list[KeyValue]:
     off = (
         "the gateway's balance is above ours" if broken.difference_minor > 0 else "the gateway's balance is below ours"
     )
+    over = BreakState(broken.state) not in OPEN_BREAK_STATES
+    hint = off if broken.difference_minor else "the balance is not touched by it"
     return [
-        KeyValue("Value at risk", Amount(broken.value_minor, broken.currency)),
+        KeyValue("Was at risk" if over else "Value at risk", Amount(broken.value_minor, broken.currency)),
         KeyValue(
             "Difference of the balance",
             Amount(broken.difference_minor, broken.currency),
-            off if broken.difference_minor else "the balance is not touched by it",
+            "explained by how it ended" if over and broken.difference_minor else hint,
         ),
     ]
 
@@ -129,10 +132,12 @@ def _about(broken: Break) -> list[KeyValue]:
     if broken.review_public_id:
         lines.append(KeyValue("Case", link_to(broken.review_public_id)))
     if broken.line is not None:
-        lines.append(KeyValue("Line", broken.line.line_key, f"number {broken.line.number}"))
+        url = reverse("admin:reconciliation_line_change", args=(broken.line.pk,))
+        lines.append(KeyValue("Line", Link(broken.line.line_key, url), f"number {broken.line.number}"))
     if broken.statement is not None:
-        lines.append(KeyValue("Report", broken.statement.name))
-    lines.append(KeyValue("Cause", broken.cause))
+        url = reverse("admin:reconciliation_statement_change", args=(broken.statement.public_id,))
+        lines.append(KeyValue("Report", Link(broken.statement.name, url)))
+    lines.append(KeyValue("Cause", broken.cause.replace("_", " ")))
     return lines
 
 
@@ -173,7 +178,7 @@ def _evidence(broken: Break) -> list[list[Shown]]:
 
 def resolution_row(one: Resolution) -> list[Shown]:
     """One resolution in the list of a break, or of all."""
-    who = one.by or f"rule {one.rule}"
+    who = f"{one.by} and {one.approved_by}" if one.approved_by else one.by or f"rule {one.rule}"
     return [link_to(one.public_id), one.command.replace("_", " "), who, one.at, resolution_chip(one)]
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from console.values import Amount, Chip, KeyValue, Shown, Tone
+from console.values import Amount, Chip, KeyValue, Link, Shown, Tone
+from ledger.chart import CHART
 from reconciliation.models import DayClose
+from reconciliation.queries.break_words import kind_words
 from reconciliation.queries.closing import DayState
 
 RUN_COLUMNS = ("Account", "Comparison", "Lines read", "Matched", "Booked", "Broken", "Rules")
@@ -68,7 +70,7 @@ def _facts(close: DayClose) -> list[KeyValue]:
         KeyValue("Closed", close.closed_at),
         KeyValue("Closed by", close.closed_by),
         KeyValue("Agreed by", close.approved_by or "nobody: one person is enough where every account was compared"),
-        KeyValue("Digest", close.digest, "SHA-256 over the certificate"),
+        KeyValue("Digest", Link(close.digest, "", code=True), "SHA-256 over the certificate"),
         KeyValue("Follows", f"{before.day}, {before.digest[:16]}…" if before else "nothing: it is the first close"),
     ]
     if close.reopened_at is not None:
@@ -82,7 +84,10 @@ def _facts(close: DayClose) -> list[KeyValue]:
 
 def _books(said: Mapping[str, Any]) -> list[KeyValue]:
     books = said["books"]
-    lines = [KeyValue("Entries", f"{books['entries']:,}"), KeyValue("Digest over them", books["digest"])]
+    lines = [
+        KeyValue("Entries", f"{books['entries']:,}"),
+        KeyValue("Digest over them", Link(books["digest"], "", code=True)),
+    ]
     lines += [KeyValue(f"Debits in {code}", Amount(minor, code)) for code, minor in books["debits_minor"].items()]
     return [*lines, KeyValue("Findings of the proofs", f"{books['findings']}")]
 
@@ -115,9 +120,10 @@ def _report(report: Mapping[str, Any]) -> tuple[Shown, ...]:
 def _break(broken: Mapping[str, Any]) -> tuple[Shown, ...]:
     money = [Amount(broken[name], broken["currency"]) if broken["currency"] else None
              for name in ("value_minor", "difference_minor")]  # fmt: skip
-    return (broken["break"], broken["account"], broken["kind"].replace("_", " "), broken["day"], *money)
+    return (broken["break"], broken["account"], kind_words(broken["kind"]), broken["day"], *money)
 
 
 def _balance(row: Mapping[str, Any]) -> tuple[Shown, ...]:
     sides = [Amount(row[name], row["currency"]) if row[name] else "" for name in ("debit_minor", "credit_minor")]
-    return (row["account"], row["gateway"], *sides)
+    code = str(row["account"])
+    return (f"{code} {CHART[code].name}" if code in CHART else code, row["gateway"], *sides)

@@ -168,7 +168,7 @@ def _by_type(open_now: Standing) -> Chart:
 
 def _by_age(open_now: Standing) -> Chart:
     bars = [
-        Bar(f"{heap.name} days", heap.count, f"{heap.count:,}", tone, _url("break", age=heap.value))
+        Bar(heap.name, heap.count, f"{heap.count:,}", tone, _url("break", age=heap.value))
         for heap, tone in zip(open_now.by_age, _AGE_TONES, strict=True)
     ]
     says = "Counted from the business day they are of."

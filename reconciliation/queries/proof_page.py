@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from django.urls import reverse
@@ -12,6 +12,7 @@ from console.links import link_to
 from console.values import Amount, Chip, Link, Shown, Tone
 from ledger.money import Money
 from reconciliation.models import Break, Line, Run, Statement, StatementAccount
+from reconciliation.queries.break_words import kind_words
 from reconciliation.queries.proof import Item, Part, Proof, currencies_of, proof
 from reconciliation.queries.scope import scope_of
 
@@ -65,7 +66,7 @@ def proof_page(run: Run, currency: str) -> ProofPage | None:
         day=run.day,
         books=_step(found.books, currency, urls),
         timing=tuple(_step(part, currency, urls) for part in found.timing),
-        breaks=tuple(_step(part, currency, urls) for part in found.breaks),
+        breaks=tuple(_step(replace(part, title=_kind_of(part.title)), currency, urls) for part in found.breaks),
         gateway=_step(found.gateway, currency, urls),
         residual=Amount(left, currency),
         chip=bad if left else good,
@@ -98,6 +99,12 @@ def _step(part: Part, currency: str, urls: dict[tuple[str, int], str]) -> Step:
         for item in part.items
     )
     return Step(part.title, Amount(part.amount_minor, currency), part.count, rows, max(part.count - len(rows), 0))
+
+
+def _kind_of(title: str) -> str:
+    """The part of a kind of difference, in the words of its page: "refund unmatched, our side"."""
+    kind, comma, side = title.partition(", ")
+    return f"{kind_words(kind.replace(' ', '_'))}{comma}{side}"
 
 
 def _link(item: Item, urls: dict[tuple[str, int], str]) -> Shown:

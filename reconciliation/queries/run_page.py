@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 from django.db.models import Count, Max, Sum
 from django.urls import reverse
 
+from console.links import link_to
 from console.values import Amount, Chip, KeyValue, Link, Shown, Tone
 from reconciliation.models import Break, Run, Statement
+from reconciliation.queries.break_words import kind_words
 from reconciliation.states import OPEN_BREAK_STATES, RunState, StatementState
 
 R = RunState
@@ -37,7 +39,7 @@ MOVEMENT_PARTS = (
     ("broken", "in an open difference"),
     ("expected", "not reported yet, within the lag"),
 )
-BREAK_COLUMNS = ("Difference", "What", "Day", "At risk", "Gateway above books", "Because")
+BREAK_COLUMNS = ("Difference", "Day", "At risk", "Gateway above books", "Because", "Payment")
 REPORT_COLUMNS = ("Report", "Days", "Lines", "Rejected", "Whole")
 PROOF_COLUMNS = ("Proof", "Left over", "")
 MOST_BREAKS = 50
@@ -86,6 +88,10 @@ def run_chip(run: Run) -> Chip:
     """Where it stands; a comparison whose equations do not hold is never shown as good."""
     if run.state == R.DONE and not run.balanced:
         return Chip("does not add up", Tone.BAD, "error", "An equation does not hold: run it again")
+    if run.state == R.DONE and run.next_check_at is not None:
+        return Chip(
+            "due again", Tone.INFO, "schedule", "It is compared within a minute; this is what the last time said"
+        )
     return _CHIPS[R(run.state)]
 
 
@@ -114,6 +120,10 @@ def run_page(run: Run) -> RunPage:
     )
 
 
+def _times(run: Run) -> str:
+    return "once" if run.times == 1 else f"{run.times:,} times"
+
+
 def breaks_of(run: Run) -> str:
     """Where the open differences of the account are listed."""
     return _list("break", account__id__exact=run.account_id)
@@ -127,7 +137,7 @@ def _facts(run: Run, open_breaks: Any) -> list[KeyValue]:
     lines = [
         KeyValue("Account", run.account.name, f"Days in {run.account.time_zone}"),
         KeyValue("Day", run.day.isoformat()),
-        KeyValue("Run", run.finished_at or run.started_at, f"{run.times} times; rules {run.rules_version or '–'}"),
+        KeyValue("Compared", run.finished_at or run.started_at, f"{_times(run)}; rules {run.rules_version or '–'}"),
     ]
     if run.because:
         lines.append(KeyValue("Because", run.because))
@@ -190,9 +200,7 @@ def _sums(money: Mapping[str, Mapping[str, int]], name: str) -> tuple[Amount, ..
 
 def _legs(legs: Mapping[str, Any]) -> list[KeyValue]:
     """What was found of each type, and what became of open differences."""
-    found = [
-        KeyValue(kind.replace("_", " ").capitalize(), f"{count:,}") for kind, count in legs.get("found", {}).items()
-    ]
+    found = [KeyValue(kind_words(kind), f"{count:,}") for kind, count in legs.get("found", {}).items()]
     kept = legs.get("breaks", {})
     return [*found, *(KeyValue(f"Differences {name}", f"{count:,}") for name, count in kept.items() if count)]
 
@@ -221,8 +229,8 @@ def _break(broken: Break) -> tuple[Shown, ...]:
         Amount(minor, broken.currency) if broken.currency else ""
         for minor in (broken.value_minor, broken.difference_minor)
     ]
-    words = broken.kind.replace("_", " ")
-    return (Link(broken.public_id, url, code=True), words, broken.day.isoformat(), *money, broken.because)
+    payment: Shown = link_to(broken.payment_public_id) if broken.payment_public_id else None
+    return (Link(kind_words(broken.kind), url), f"{broken.day:%d %b}", *money, broken.because, payment)
 
 
 def _proofs(run: Run) -> list[tuple[Link, Shown, Chip]]:

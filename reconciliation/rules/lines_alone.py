@@ -98,11 +98,11 @@ def _unknown(line: LineEntry, call: KnownCall | None, charge: MovementEntry | No
     payment: tuple[int | None, str] = (call.payment_id, call.payment_public_id) if call else (None, "")
     if charge is not None:
         payment = charge.payment_id, charge.payment_public_id
-    named = f" Payment {payment[1]} is known." if payment[1] else ""
+    named = " It is about a payment of ours." if payment[1] else ""
     if line.kind in {K.REFUND, K.REFUND_RETURN}:
         kind = B.REFUND_FAILED if line.kind == K.REFUND_RETURN else B.REFUND_UNMATCHED
         said_so = "took back a refund of" if line.kind == K.REFUND_RETURN else "refunded"
-        because = f"The gateway {said_so} {money}, and no refund of ours says so.{named}"
+        because = f"The gateway {said_so} {said(abs(line.presented[0]), line.presented[1])}, and no refund of ours says so.{named}"
         return _Word(kind, because, f"{kind} of {line.day}", *payment)
     if line.kind in _DISPUTES:
         because = f"A dispute moved {money} at the gateway, and no case of ours knows it.{named}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ledger.money import Money
-from ledger.queries import EntryView
+from ledger.queries import EntryLine, EntryView
 from payments.services.approvable import Line
 from reconciliation.models import Break
+from reconciliation.queries.break_words import kind_words
 from reconciliation.services.resolutions.base import Answers, Command, money_of
 from reconciliation.services.resolutions.rehearsal import Ran
 
@@ -15,9 +16,11 @@ from reconciliation.services.resolutions.rehearsal import Ran
 def lines_shown(broken: Break, command: Command, answers: Answers, reason: str, note: str, ran: Ran) -> list[Line]:
     """The break, the fix, each line it books, what else it does, and the residual afterwards."""
     lines: list[Line] = [
-        ("Break", f"{broken.public_id}: {broken.kind.replace('_', ' ')} at {broken.account.name}, {broken.day}"),
+        ("Break", f"{kind_words(broken.kind)}, {broken.account.name}, {broken.day}: {broken.public_id}"),
         ("Because", broken.because),
     ]
+    if broken.payment_public_id:
+        lines.append(("Payment", broken.payment_public_id))
     if broken.currency:
         lines.append(("Difference", str(money_of(broken, broken.difference_minor))))
         lines.append(("Value at risk", str(money_of(broken, broken.value_minor))))
@@ -44,11 +47,17 @@ def entries_shown(entries: Iterable[EntryView]) -> list[Line]:
     return [
         (
             f"Line {number}",
-            f"{'Debit' if line.amount_minor > 0 else 'Credit'} {line.ref} {line.account_name}:"
+            f"{'Debit' if line.amount_minor > 0 else 'Credit'} {_account(line)}:"
             f" {Money(abs(line.amount_minor), line.ref.currency)}",
         )
         for number, line in enumerate(postings, 1)
     ]
+
+
+def _account(line: EntryLine) -> str:
+    """The number before the name: before a currency it would read as an amount."""
+    kept_for = line.ref.gateway or line.ref.customer
+    return f"{line.ref.code} {line.account_name}" + (f" of {kept_for}" if kept_for else "")
 
 
 def residual_words(ran: Ran) -> str:

@@ -242,8 +242,8 @@ def test_a_write_off_takes_two_people_and_evidence(scene: Scene) -> None:
     shown = dict(done.approval.shown)
     assert shown["Difference"] == "-10.00 USD"
     assert {shown["Line 1"], shown["Line 2"]} == {
-        "Credit 1110 stripe USD Gateway receivable: 10.00 USD",
-        "Debit 5040 USD Write-off: 10.00 USD",
+        "Credit 1110 Gateway receivable of stripe: 10.00 USD",
+        "Debit 5040 Write-off: 10.00 USD",
     }
     decided = approve(
         done.approval.public_id, digest=done.approval.digest, note="", actor=person("frank"), clock=lambda: LATER
