@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from payments.errors import NotFound, PaymentsError
 from reconciliation.business_days import day_bounds
@@ -35,6 +34,7 @@ from reconciliation.services.alerts import ring
 from reconciliation.services.banking import match_bank
 from reconciliation.services.booking import book_lines
 from reconciliation.services.breaks import Kept, keep
+from reconciliation.services.comparison_lock import alone
 from reconciliation.services.fetching import fetch_day
 from reconciliation.services.matching import Matched, match
 from reconciliation.services.resolutions.automatic import resolve_automatically
@@ -44,7 +44,6 @@ from reconciliation.states import OPEN_BREAK_STATES, BreakType, RunState
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 
-_LOCK: Final = 0x43F << 40 | 0xE0 << 32  # session advisory lock of one account's comparison, with its id below
 _REPORTS: Final = frozenset({BreakType.REPORT_MISSING, BreakType.REPORT_GAP})
 _AT_MATCHING: Final = frozenset({BreakType.FX_DIFFERENCE, BreakType.FX_VARIANCE})
 _OF_FEES: Final = frozenset({BreakType.FEE_MISMATCH, BreakType.FEE_TAX_MISMATCH})
@@ -75,7 +74,7 @@ def run_day(slug: str, day: date, clock: Clock) -> Run:
     account = StatementAccount.objects.select_related("gateway_account").filter(slug=slug).first()
     if account is None:
         raise NotFound(f"There is no account {slug} to be compared.")
-    with _alone(account):
+    with alone(account.pk):
         run, _ = Run.objects.get_or_create(account=account, day=day)
         trouble = _fetch(account, run, day, clock)
         if not whole_reports(account, day, day):
@@ -292,16 +291,3 @@ def _finish(run: Run, lines: Equation, movements: Equation, found: dict[str, obj
         run.because = f"The equations do not hold: {lines}; {movements}."[:400]
         log.error("The comparison of %s for %s does not add up: %s; %s", run.account.slug, run.day, lines, movements)
     run.save()
-
-
-@contextmanager
-def _alone(account: StatementAccount) -> Iterator[None]:
-    """One comparison of an account at a time; a second waits its turn. A killed process frees it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK | account.pk])
-    try:
-        yield
-    finally:
-        if connection.connection is not None and not connection.connection.closed and connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK | account.pk])

@@ -12,5 +12,9 @@ RESOLVE_BREAK: Final = Approvable(
     title="Resolve a break", right=RESOLVE, show=show_wish, execute=execute_wish, before=ask_before
 )
 POST_BREAK_JOURNAL: Final = Approvable(
-    title="Book a journal by hand for a break", right=POST_JOURNAL, show=show_wish, execute=execute_wish
+    title="Book a journal by hand for a break",
+    right=POST_JOURNAL,
+    show=show_wish,
+    execute=execute_wish,
+    before=ask_before,
 )

@@ -21,6 +21,7 @@ from payments.services.calls import Clock
 from payments.services.limits import needs_second_person, spend
 from reconciliation.fixes import BULK_FIXES, Fix, fixes_for
 from reconciliation.models import Break, BreakNote, Resolution
+from reconciliation.services.comparison_lock import hold_still, wait_for_run
 from reconciliation.services.resolutions.base import RESOLVE, By, Command, require_words
 from reconciliation.services.resolutions.commanding import (
     LIMIT,
@@ -152,6 +153,7 @@ def _ask_gateway(command: Command, wish: BulkWish, actor: Actor, clock: Clock) -
 
 
 def _end_all(command: Command, wish: BulkWish, by: By, checker: Actor | None, approval: Approval | None) -> Resolution:
+    hold_still(Break.objects.filter(public_id__in=list(wish.versions)).values_list("account_id", flat=True))
     header = Resolution.objects.create(
         command=f"bulk {command.fix.value}"[:30],
         reason=wish.reason,
@@ -267,6 +269,7 @@ def _execute(
 
 def _before(subject: str, arguments: Mapping[str, Any], clock: Clock) -> None:
     wish = _wish(arguments)
+    wait_for_run(_rows(wish)[0].account_id)
     _ask_gateway(command_of(wish.command), wish, Actor(label="", is_system=True), clock)
 
 

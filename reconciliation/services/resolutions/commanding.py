@@ -23,6 +23,7 @@ from payments.services.calls import Clock
 from payments.services.limits import needs_second_person, spend
 from reconciliation.fixes import fixes_for
 from reconciliation.models import Break, Resolution
+from reconciliation.services.comparison_lock import hold_still, wait_for_run
 from reconciliation.services.resolutions.base import POST_JOURNAL, Answers, By, Command, require_words
 from reconciliation.services.resolutions.ending import end_breaks
 from reconciliation.services.resolutions.registry import command_of
@@ -259,9 +260,9 @@ def _find(break_id: str) -> Break:
 
 
 def lock_break(break_id: str) -> Break:
-    """The break under its lock. Raises: NotFound."""
-    if not Break.objects.select_for_update(no_key=True).filter(public_id=break_id).exists():
-        raise NotFound(f"There is no break {break_id}.")
+    """The break under its lock, while no run compares its account. Raises: NotFound, Conflict (a run does not end)."""
+    hold_still([_find(break_id).account_id])
+    Break.objects.select_for_update(no_key=True).get(public_id=break_id)
     return _find(break_id)
 
 
@@ -316,6 +317,7 @@ def execute_wish(
 
 
 def ask_before(subject: str, arguments: Mapping[str, Any], clock: Clock) -> None:
-    """The gateway is asked anew for whoever decides: nothing is agreed to on old news."""
+    """The gateway is asked anew for whoever decides, and a run ends first: nothing is agreed to on old news."""
+    wait_for_run(_find(subject).account_id)
     wish = wish_from(arguments)
     _before(command_of(wish.command), subject, wish, Actor(label="", is_system=True), clock)

@@ -19,9 +19,11 @@ from payments.errors import Conflict, NotAllowedNow, NotFound
 from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Approval, Line
 from payments.services.approvals import ask_approval
+from payments.services.calls import Clock
 from payments.services.limits import needs_second_person, spend
 from reconciliation.models import Booking, Break, Match, Resolution, ResolvedBreak
 from reconciliation.models import Line as StatementLine
+from reconciliation.services.comparison_lock import hold_still, wait_for_run
 from reconciliation.services.resolutions.base import RESOLVE, balance_account, require_words
 from reconciliation.services.resolutions.ending import payments_follow
 from reconciliation.services.resolutions.meeting import has_met
@@ -77,7 +79,11 @@ def undo(resolution_id: str, *, reason: str, actor: Actor, now: datetime) -> Und
 
 
 def take_back(resolution: Resolution, reason: str, actor: Actor, now: datetime) -> None:
-    """Everything at once, under the resolution's lock. Writes: see `undo`."""
+    """Everything at once, under the resolution's lock, while no run compares its accounts. Writes: see `undo`.
+
+    Raises: Conflict (a run does not end).
+    """
+    hold_still(broken.account_id for broken in _breaks(resolution))
     entries = [entry for entry in _entries(resolution, "entries") if entry.reversed_by is None]
     for entry in entries:
         reverse_entry(
@@ -253,4 +259,11 @@ def _execute(
     return f"{resolution.public_id} is taken back."
 
 
-UNDO_RESOLUTION: Final = Approvable(title="Undo a resolution", right=RESOLVE, show=_show, execute=_execute)
+def _before(subject: str, arguments: Mapping[str, Any], clock: Clock) -> None:
+    for account_id in {broken.account_id for broken in _breaks(_find(subject))}:
+        wait_for_run(account_id)
+
+
+UNDO_RESOLUTION: Final = Approvable(
+    title="Undo a resolution", right=RESOLVE, show=_show, execute=_execute, before=_before
+)
