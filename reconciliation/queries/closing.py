@@ -50,11 +50,24 @@ def first_open_day() -> date | None:
 
 def state_of(day: date) -> DayState:
     """Read everything anew: the proofs of the books, the comparisons, the reports and what is open."""
-    first, proofs = first_open_day(), [_proof(found) for found in _proofs(day)]
+    books = tuple(_of_books())
+    return _state(first_open_day(), day, books)
+
+
+def state_again(first: date | None, day: date) -> DayState:
+    """The same while nobody posts, for the days from `first`: what comparisons and proofs rest on is read once more.
+
+    Not so the proofs of the books themselves, which read every entry there is: they were asked before the book was held.
+    """
+    return _state(first, day, ())
+
+
+def _state(first: date | None, day: date, books: tuple[Objection, ...]) -> DayState:
+    proofs = [_proof(found) for found in _proofs(day)]
     return DayState(
         first_day=first,
         day=day,
-        objections=(*_of_books(), *_of_comparisons(day), *_of_proofs(proofs)),
+        objections=(*books, *_of_comparisons(day), *_of_proofs(proofs)),
         runs=tuple(_run(run) for run in _runs(day)),
         proofs=tuple(proofs),
         reports=tuple(_report(statement) for statement in _reports(first, day)),

@@ -19,9 +19,19 @@ from payments.errors import Conflict, InvalidInput, NotAllowedNow
 from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Approval, Arguments, Line
 from payments.services.approvals import ask_approval
+from payments.services.calls import Clock
 from reconciliation import certificate as certificates
 from reconciliation.models import DayClose
-from reconciliation.queries.closing import DayState, Objection, standing_close, state_of, trial_balance_of
+from reconciliation.queries.closing import (
+    DayState,
+    Objection,
+    compared,
+    standing_close,
+    state_again,
+    state_of,
+    trial_balance_of,
+)
+from reconciliation.services.comparison_lock import hold_still, wait_for_run
 
 CLOSE = "reconciliation.close_day"
 
@@ -49,7 +59,7 @@ def close_day(day: date, *, actor: Actor, now: datetime) -> DayClose:
 
     Raises: Forbidden; NotAllowedNow naming each proof that fails, a day out of order, or postings that do not end.
     Idempotent on: the day; a closed one answers with its close.
-    Writes: the close of the books, and the certificate. Locks: the book, alone.
+    Writes: the close of the books, and the certificate. Locks: the accounts' comparisons, then the book, alone.
     """
     actor.require(CLOSE)
     return _close(day, exceptions={}, closed_by=actor.label, approved_by="", now=now)
@@ -77,16 +87,22 @@ def ask_reopen(day: date, *, reason: str, actor: Actor, now: datetime) -> Approv
 
 
 def _close(day: date, *, exceptions: Mapping[str, str], closed_by: str, approved_by: str, now: datetime) -> DayClose:
+    """What is certified is read while no account is compared and nobody posts: the first look only refuses early."""
     standing = standing_close(day)
     if standing is not None:
         return standing
-    state = state_of(day)
-    _refuse(state, exceptions)
+    _refuse(state_of(day), exceptions)
     try:
         with transaction.atomic():
+            hold_still(account.pk for account in compared(day))
             closed = close_book(day, actor=closed_by, now=now)
+            state = state_again(closed.first_day, day)
+            _refuse(state, exceptions)
             return _certify(state, closed, exceptions, closed_by, approved_by, now)
     except DayNotClosable as error:
+        standing = standing_close(day)
+        if standing is not None:  # by somebody else, at this moment
+            return standing
         raise NotAllowedNow(str(error)) from error
     except OperationalError as error:
         raise NotAllowedNow("Somebody posts without an end: the day is not closed. Try again in a moment.") from error
@@ -162,6 +178,11 @@ def _show_close(subject: str, arguments: Arguments, now: datetime) -> list[Line]
     return lines
 
 
+def _before_close(subject: str, arguments: Arguments, clock: Clock) -> None:
+    for account in compared(_day_of(subject)):
+        wait_for_run(account.pk)
+
+
 def _execute_close(
     subject: str, arguments: Arguments, *, maker: Actor, checker: Actor, approval: Approval, now: datetime
 ) -> str:
@@ -210,5 +231,5 @@ def _day_of(subject: str) -> date:
         raise InvalidInput(f"{subject!r} is no day: write it as 2026-11-20.", field="day") from error
 
 
-CLOSE_DAY = Approvable(title="Close a day", right=CLOSE, show=_show_close, execute=_execute_close)
+CLOSE_DAY = Approvable(title="Close a day", right=CLOSE, show=_show_close, execute=_execute_close, before=_before_close)
 REOPEN_DAY = Approvable(title="Open a closed day again", right=CLOSE, show=_show_reopen, execute=_execute_reopen)
