@@ -15,6 +15,7 @@ from console.redaction import redact
 from console.values import Amount, Chip, KeyValue, Link, Shown, TimelineItem, Tone
 
 register = template.Library()
+_SHORT = 16
 
 
 def _now(context: Context) -> datetime:
@@ -80,8 +81,18 @@ def facts(context: Context, lines: Sequence[KeyValue]) -> dict[str, Any]:
 def table(context: Context, columns: Sequence[str], rows: Sequence[Sequence[Shown]]) -> dict[str, Any]:
     """{% table columns rows %}: shown values in columns; a column with an amount in it is set right."""
     numeric = [any(isinstance(row[at], Amount) for row in rows) for at in range(len(columns))]
-    lines = [list(zip(row, numeric, strict=True)) for row in rows]
+    lines = [
+        [(cell, _cell_class(cell, of_amounts)) for cell, of_amounts in zip(row, numeric, strict=True)] for row in rows
+    ]
     return {"heads": list(zip(columns, numeric, strict=True)), "lines": lines, "page_time": _now(context)}
+
+
+def _cell_class(cell: Shown, of_amounts: bool) -> str:  # noqa: FBT001 - one of two columns
+    """Amounts stand right; a day, a count or a short id is not broken over two lines."""
+    if of_amounts:
+        return "cf-num"
+    text = cell.text if isinstance(cell, Link) else cell
+    return "cf-nowrap" if isinstance(text, str) and len(text) <= _SHORT and any(map(str.isdigit, text)) else ""
 
 
 @register.inclusion_tag("console/_timeline.html", takes_context=True)

@@ -57,9 +57,8 @@ class Standing:
     def because(self) -> str:
         """Why it should be there, in a sentence."""
         if self.should_be == S.RECONCILED:
-            return (
-                f"All {self.movements} movements have met a line of the gateway's statements, and nothing is left open."
-            )
+            all_of_them = "Its one movement has" if self.movements == 1 else f"All {self.movements} movements have"
+            return f"{all_of_them} met a line of the gateway's statements, and nothing is left open."
         if self.state == S.CAPTURED:
             return f"Every capture ({self.captures}) stands in a closed payout or batch."
         if self.broken:

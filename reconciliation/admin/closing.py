@@ -73,10 +73,10 @@ def _preview_close(call: CommandCall) -> Preview:
     day: date = call.answers["day"]
     found = closing.preview_close(day, exceptions=_exceptions(call), actor=Actor.for_user(call.actor))
     if found.refused:
-        raise NotAllowedNow(f"{day} can not be closed. " + " ".join(found.refused))
+        raise NotAllowedNow(f"{day} can not be closed. " + " ".join(found.refused) + _way_on(found))
     state = found.state
     facts = [
-        KeyValue("Covers", f"{state.first_day} to {day}" if state.first_day else f"everything up to {day}"),
+        KeyValue("Covers", pages.span(state.first_day, day)),
         KeyValue("Proofs of the books", "all hold"),
         KeyValue("Reports", f"{len(state.reports)}"),
         KeyValue(
@@ -91,6 +91,13 @@ def _preview_close(call: CommandCall) -> Preview:
         f"This closes the books through {day}: what becomes known of these days later is booked on the first open day.",
         facts, columns=pages.RUN_COLUMNS, rows=pages.preview_rows(state), warnings=warnings,
     )  # fmt: skip
+
+
+def _way_on(found: closing.ClosePreview) -> str:
+    """What to do about accounts that were not compared."""
+    if not any(one.account for one in found.state.objections):
+        return ""
+    return " Import the report that is missing and compare the day, or close it without the account (two people)."
 
 
 def _exceptions(call: CommandCall) -> dict[str, str]:

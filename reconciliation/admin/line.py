@@ -69,7 +69,7 @@ class LineAdmin(LockedAdmin):
 
     @admin.display(description="Line")
     def line(self, line: Line) -> str:
-        return line.line_key
+        return pages.short_key(line.line_key)
 
     @admin.display(description="Place")
     def place(self, line: Any) -> SafeString:
@@ -93,9 +93,9 @@ class LineAdmin(LockedAdmin):
 
     # -- one line ------------------------------------------------------------------------------------------------------
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:
-        page = pages.line_page(obj)
+        page = pages.line_page(obj, now)
         return {
-            "title": obj.line_key,
+            "title": f"{obj.kind.replace('_', ' ').capitalize()} {pages.short_key(obj.line_key)}",
             "page": page,
             "head_chip": page.chip,
             "met_columns": pages.MET_COLUMNS,

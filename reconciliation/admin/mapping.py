@@ -126,8 +126,8 @@ class MappingForm(CommandForm):
 def form_values(mapping: ColumnMapping) -> dict[str, Any]:
     """A mapping as its form shows it."""
     pairs = {
-        name: "\n".join(f"{ours} = {theirs}" for ours, theirs in getattr(mapping, name).items())
-        for name in ("columns", "kinds")
+        "columns": "\n".join(f"{ours} = {theirs}" for ours, theirs in pages.in_order(mapping.columns)),
+        "kinds": "\n".join(f"{theirs} = {ours}" for theirs, ours in mapping.kinds.items()),
     }
     plain = {name: getattr(mapping, name) for name in _FIELDS}
     return {"account": mapping.account.slug, "version": mapping.number, **pairs, **plain}

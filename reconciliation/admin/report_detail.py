@@ -34,14 +34,20 @@ def chip_of(job: ReportJob) -> Chip:
 def title_of(job: ReportJob) -> str:
     """The report's title and its format: "Journal, XLSX"."""
     report = REPORTS.get(job.report)
-    return (
-        f"{report.title if report else job.report}, {job.format.upper() if job.format != 'beancount' else 'beancount'}"
-    )
+    return f"{report.title if report else job.report}, {format_words(job.format)}"
+
+
+def format_words(name: str) -> str:
+    """A format as people write it."""
+    return name if name == "beancount" else name.upper()
 
 
 def narrowed(job: ReportJob) -> str:
-    """Its parameters in one line."""
-    return ", ".join(f"{name} {value}" for name, value in job.parameters.items()) or "everything"
+    """Its parameters in one line, in the order in which they are asked for."""
+    report = REPORTS.get(job.report)
+    asked = [parameter.name for parameter in report.parameters] if report else []
+    names = sorted(job.parameters, key=lambda name: asked.index(name) if name in asked else len(asked))
+    return ", ".join(f"{name} {job.parameters[name]}" for name in names) or "everything"
 
 
 def percent(job: ReportJob) -> int | None:
@@ -85,16 +91,26 @@ def _mail(job: ReportJob) -> list[KeyValue]:
 
 def total_columns(job: ReportJob) -> list[str]:
     """Headings of the control totals."""
-    first: dict[str, str] = next(iter(job.manifest.get("totals", {}).values()), {})
-    return ["Currency", *(name.replace("_", " ") for name in first)] if first else []
+    names = _total_names(job)
+    return ["Currency", *(name.replace("_", " ").capitalize() for name in names)] if names else []
 
 
 def total_rows(job: ReportJob) -> list[list[Shown]]:
     """One row a currency, as the manifest has them."""
     totals: dict[str, dict[str, str]] = job.manifest.get("totals", {})
+    names = _total_names(job)
     return [
-        [currency, *(_total(name, text, currency) for name, text in sums.items())] for currency, sums in totals.items()
+        [
+            currency or "about no money",
+            *(_total(name, sums[name], currency) if name in sums else None for name in names),
+        ]
+        for currency, sums in totals.items()
     ]
+
+
+def _total_names(job: ReportJob) -> list[str]:
+    """Of every total there is; rows without a currency have fewer than others."""
+    return list(max(job.manifest.get("totals", {}).values(), key=len, default={}))
 
 
 def _total(name: str, text: str, currency: str) -> Shown:

@@ -45,7 +45,7 @@ class ScheduleForm(CommandForm):
     """What, how often, when and to whom. Parameters that a report does not take are refused."""
 
     report = forms.ChoiceField(choices=[(report.name, report.title) for report in REPORTS.values()])
-    kind = forms.ChoiceField(label="Format", choices=[(kind.value, kind.value) for kind in Format])
+    kind = forms.ChoiceField(label="Format", choices=[(kind.value, detail.format_words(kind.value)) for kind in Format])
     every = forms.ChoiceField(choices=list(_EVERY.items()))
     hour = forms.IntegerField(min_value=0, max_value=23, initial=7, help_text=f"In {settings.BUSINESS_TIME_ZONE}.")
     recipients = forms.CharField(
@@ -53,7 +53,7 @@ class ScheduleForm(CommandForm):
     )
     account = forms.ChoiceField(required=False)
     code = forms.ChoiceField(
-        label="Account of the chart", required=False,
+        label="Ledger account", required=False,
         choices=[("", "Every account"), *((code, f"{code} {CHART[code].name}") for code in sorted(CHART))],
     )  # fmt: skip
     currency = forms.ChoiceField(
@@ -125,7 +125,7 @@ def _facts(schedule: ReportSchedule | None) -> list[KeyValue]:
         return []
     return [
         KeyValue("State", ON if schedule.enabled else OFF),
-        KeyValue("Report", f"{REPORTS[schedule.report].title}, {schedule.format}"),
+        KeyValue("Report", f"{REPORTS[schedule.report].title}, {detail.format_words(schedule.format)}"),
         KeyValue("Made", _EVERY[schedule.every], f"At {schedule.hour}:00 in {settings.BUSINESS_TIME_ZONE}."),
         KeyValue("Only", ", ".join(f"{name} {value}" for name, value in schedule.parameters.items()) or "everything"),
         KeyValue("Sent to", ", ".join(schedule.recipients)),
@@ -188,7 +188,7 @@ class ReportScheduleAdmin(LockedAdmin):
 
     @admin.display(description="Report")
     def report_shown(self, schedule: ReportSchedule) -> str:
-        return f"{REPORTS[schedule.report].title}, {schedule.format}"
+        return f"{REPORTS[schedule.report].title}, {detail.format_words(schedule.format)}"
 
     @admin.display(description="State")
     def state(self, schedule: ReportSchedule) -> SafeString:

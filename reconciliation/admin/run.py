@@ -14,8 +14,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
 from console import display
@@ -98,7 +98,7 @@ AGAIN = CommandPage(
 class RunAdmin(LockedAdmin):
     """Comparisons, the last ones first."""
 
-    list_display = ("day_shown", "account", "state_shown", "lines_shown", "movements_shown", "finished")
+    list_display = ("day_shown", "account", "state_shown", "lines_shown", "movements_shown", "left_over", "finished")
     list_display_links = ("day_shown",)
     list_filter = ("state", "account")
     exact_search = ("public_id", "day")
@@ -153,6 +153,13 @@ class RunAdmin(LockedAdmin):
     def movements_shown(self, run: Run) -> Any:
         return _counted(run.movements, "open", pages.MOVEMENT_PARTS)
 
+    @admin.display(description="Left over")
+    def left_over(self, run: Run) -> SafeString:
+        """What the proof of the difference could not explain, a currency a line."""
+        proofs = run.legs.get("proofs", ())
+        sums = (display.money(one["residual_minor"], one["currency"]) for one in proofs)
+        return format_html_join(mark_safe("<br>"), "{}", ((shown,) for shown in sums)) if proofs else display.DASH
+
     @admin.display(description="Compared")
     def finished(self, run: Any) -> SafeString:
         return display.when(run.finished_at, run.listed_at)
@@ -167,6 +174,7 @@ class RunAdmin(LockedAdmin):
             "head_chip": page.chip,
             "steps": steps,
             "breaks_url": pages.breaks_of(obj),
+            "upload_url": reverse("admin:reconciliation_statement_upload") if holds_right(request.user, RUN) else "",
             "break_columns": pages.BREAK_COLUMNS,
             "report_columns": pages.REPORT_COLUMNS,
             "proof_columns": pages.PROOF_COLUMNS,

@@ -40,7 +40,7 @@ class TermsForm(CommandForm):
     """Every term of an account. Judged in the service."""
 
     name = forms.CharField(max_length=80)
-    source = forms.ChoiceField(label="Format", choices=[(source.name, source.words) for source in SOURCES.values()])
+    source = forms.ChoiceField(choices=[(source.name, source.words) for source in SOURCES.values()])
     time_zone = forms.CharField(
         max_length=50, initial="UTC", help_text="In which its days begin and end: Europe/Berlin"
     )
@@ -50,36 +50,34 @@ class TermsForm(CommandForm):
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         help_text="Nothing before this day is compared.",
     )
-    fetched = forms.BooleanField(label="Its report is asked for by API", required=False)
-    nightly = forms.BooleanField(label="Compared every night by itself", required=False, initial=True)
+    fetched = forms.BooleanField(required=False)
+    nightly = forms.BooleanField(required=False, initial=True)
     nightly_hour = forms.IntegerField(initial=6, help_text="When its report of yesterday is expected, in its zone.")
-    lag_days = forms.IntegerField(initial=2, help_text="Business days a movement may take to be reported.")
-    lag_cap_days = forms.IntegerField(initial=10, help_text="Days after which it is missing whatever the lag.")
-    early_seconds = forms.IntegerField(initial=86_400, help_text="A younger line may be ahead of our own word for it.")
-    bank_days = forms.IntegerField(initial=2, help_text="Bank days a payout may take to be in the bank.")
-    tolerance_minor = forms.IntegerField(
-        label="Rounding per line", initial=0, help_text="Minor units, booked by itself."
-    )
-    tolerance_day_minor = forms.IntegerField(
-        label="Rounding per day", initial=0, help_text="Minor units of one currency."
-    )
+    lag_days = forms.IntegerField(initial=2, help_text="What a movement may take to be reported.")
+    lag_cap_days = forms.IntegerField(initial=10, help_text="After it a movement is missing, whatever the calendar.")
+    early_seconds = forms.IntegerField(initial=86_400, help_text="A younger line may be there before we heard of it.")
+    bank_days = forms.IntegerField(initial=2, help_text="What it may take to be in the bank.")
+    tolerance_minor = forms.IntegerField(initial=0, help_text="Minor units, booked by itself.")
+    tolerance_day_minor = forms.IntegerField(initial=0, help_text="Minor units of one currency.")
     holidays = forms.CharField(required=False, help_text="Days as 2026-12-25, with commas.")
-    alert_count = forms.IntegerField(label="Alarm from open differences", initial=10, help_text="0: never.")
-    alert_value_minor = forms.IntegerField(
-        label="Alarm from value at risk", initial=100_000, help_text="Minor units. 0: never."
-    )
-    alert_age_days = forms.IntegerField(label="Alarm from an age in days", initial=7, help_text="0: never.")
+    alert_count = forms.IntegerField(initial=10, help_text="0: never.")
+    alert_value_minor = forms.IntegerField(initial=100_000, help_text="Minor units. 0: never.")
+    alert_age_days = forms.IntegerField(initial=7, help_text="0: never.")
     alert_share = forms.DecimalField(
-        label="Alarm from a share of lines",
         initial=Decimal(1),
         max_digits=5,
         decimal_places=2,
         help_text="Percent. 0: never.",
     )
-    alert_to = forms.CharField(label="Told by e-mail", required=False, help_text="Addresses, with commas.")
-    sample_percent = forms.IntegerField(initial=5, help_text="Of what rules resolve, looked at a second time.")
+    alert_to = forms.CharField(required=False, help_text="Addresses, with commas.")
+    sample_percent = forms.IntegerField(initial=5, help_text="Of what rules resolve by themselves.")
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     reason = forms.CharField(max_length=300, label="Why", help_text="Whoever has to agree reads it.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in terms.EDITABLE:
+            self.fields[name].label = terms.label_of(name)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.urls import reverse
+
+from console.links import link_to
 from console.values import Amount, Chip, KeyValue, Link, Shown, Tone
 from ledger.chart import CHART
 from reconciliation.models import DayClose
@@ -14,7 +17,7 @@ from reconciliation.queries.closing import DayState
 
 RUN_COLUMNS = ("Account", "Comparison", "Lines read", "Matched", "Booked", "Broken", "Rules")
 REPORT_COLUMNS = ("Account", "Report", "Days", "Lines", "Rejected", "SHA-256")
-BREAK_COLUMNS = ("Difference", "Account", "What", "Day", "At risk", "Gateway above books")
+BREAK_COLUMNS = ("Difference", "Account", "Day", "At risk", "Gateway above books")
 PROOF_COLUMNS = ("Account", "Our books", "On its way", "Differences", "Gateway", "Left over")
 BALANCE_COLUMNS = ("Account", "Gateway", "Debit", "Credit")
 
@@ -57,6 +60,13 @@ def close_page(close: DayClose) -> ClosePage:
     )
 
 
+def span(first: object, last: object) -> str:
+    """The days a close covers. Without a first one: all there is."""
+    if not first:
+        return f"everything up to {last}"
+    return f"{last}" if str(first) == str(last) else f"{first} to {last}"
+
+
 def preview_rows(state: DayState) -> tuple[tuple[Shown, ...], ...]:
     """The comparisons a close would rest on, for its preview."""
     return tuple(_run(run) for run in state.runs)
@@ -64,7 +74,7 @@ def preview_rows(state: DayState) -> tuple[tuple[Shown, ...], ...]:
 
 def _facts(close: DayClose) -> list[KeyValue]:
     said, before = close.certificate, close.previous
-    covered = f"{said['first_day']} to {said['day']}" if said["first_day"] else f"everything up to {said['day']}"
+    covered = span(said["first_day"], said["day"])
     lines = [
         KeyValue("Covers", covered, f"Business days in {said['time_zone']}"),
         KeyValue("Closed", close.closed_at),
@@ -96,7 +106,8 @@ def _run(run: Mapping[str, Any]) -> tuple[Shown, ...]:
     holds = Chip("holds", Tone.GOOD, "check_circle") if run["balanced"] else Chip(run["state"], Tone.BAD, "error")
     lines = run["lines"]
     counts = [_count(lines, name) for name in ("read", "matched", "booked", "broken")]
-    return (run["account"], holds, *counts, run["rules"])
+    address = reverse("admin:reconciliation_run_change", args=(run["run"],))
+    return (Link(run["account"], address), holds, *counts, run["rules"])
 
 
 def _count(lines: Mapping[str, Any], name: str) -> str:
@@ -114,13 +125,15 @@ def _proof(found: Mapping[str, Any]) -> tuple[Shown, ...]:
 def _report(report: Mapping[str, Any]) -> tuple[Shown, ...]:
     days = report["from"] if report["from"] == report["to"] else f"{report['from']} to {report['to']}"
     read = (f"{report['lines']:,}", f"{report['rejected']:,}")
-    return (report["account"], report["name"], days, *read, f"{report['sha256'][:16]}…")
+    address = f"{reverse('admin:reconciliation_statement_changelist')}?q={report['sha256']}"
+    return (report["account"], Link(report["name"], address), days, *read, f"{report['sha256'][:16]}…")
 
 
 def _break(broken: Mapping[str, Any]) -> tuple[Shown, ...]:
     money = [Amount(broken[name], broken["currency"]) if broken["currency"] else None
              for name in ("value_minor", "difference_minor")]  # fmt: skip
-    return (broken["break"], broken["account"], kind_words(broken["kind"]), broken["day"], *money)
+    difference = Link(kind_words(broken["kind"]), link_to(broken["break"]).url)
+    return (difference, broken["account"], broken["day"], *money)
 
 
 def _balance(row: Mapping[str, Any]) -> tuple[Shown, ...]:

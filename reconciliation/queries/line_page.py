@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -13,16 +14,18 @@ from console.values import Amount, Chip, KeyValue, Link, Shown, Tone
 from ledger.queries import entry_by_source_key
 from payments.queries.movement_names import movements_named
 from reconciliation.models import Booking, Break, Line, Match
+from reconciliation.queries.break_words import kind_words, state_chip
 from reconciliation.states import BOOKED_KINDS, OPEN_BREAK_STATES, LineKind
 
 CHANGE_COLUMNS = ("When", "What", "Report", "Difference")
 MET_COLUMNS = ("Movement", "Payment", "By rule", "When", "By")
 BOOKED_COLUMNS = ("What", "Amount", "Entry", "When")
-BREAK_COLUMNS = ("Difference", "What", "State", "At risk")
+BREAK_COLUMNS = ("Difference", "Because", "State", "At risk")
+_LONGEST_KEY = 36
 _MATCHED = Chip("matched", Tone.GOOD, "check_circle", "It met a movement of ours")
 _BROKEN = Chip("open difference", Tone.WARN, "report", "Somebody has to look")
 _BOOKED = Chip("booked", Tone.QUIET, "menu_book", "Booked from the line itself")
-_WAITS = Chip("not matched yet", Tone.INFO, "hourglass_top", "Ahead of our own word for it, or not compared yet")
+_WAITS = Chip("not matched yet", Tone.INFO, "hourglass_top", "Reported before we heard of it, or not compared yet")
 _GONE = Chip("withdrawn", Tone.QUIET, "remove_circle", "A later report no longer has it")
 
 
@@ -47,7 +50,12 @@ def chips_of(lines: Collection[Line]) -> dict[int, Chip]:
     return {line.pk: _chip(line, met, broken) for line in lines}
 
 
-def line_page(line: Line) -> LinePage:
+def short_key(key: str) -> str:
+    """A line's identity as a list shows it. Where the source has none it is a digest of the row: its beginning will do."""
+    return f"{key[:16]}…{key[key.rfind(':') :] if ':' in key[16:] else ''}" if len(key) > _LONGEST_KEY else key
+
+
+def line_page(line: Line, now: datetime) -> LinePage:
     """Everything about one line."""
     return LinePage(
         chip=chips_of([line])[line.pk],
@@ -55,7 +63,7 @@ def line_page(line: Line) -> LinePage:
         money=tuple(_money(line)),
         met=tuple(_met(line)),
         booked=tuple(_booked(line)),
-        breaks=tuple(_breaks(line)),
+        breaks=tuple(_breaks(line, now)),
         changes=tuple(_changes(line)),
     )
 
@@ -78,6 +86,7 @@ def _facts(line: Line) -> list[KeyValue]:
         ("Day", line.day.isoformat()),
         ("Happened", line.occurred_at),
         ("Report", Link(f"{line.statement.name}, line {line.number}", statement)),
+        ("Its identity", line.line_key),
         ("Gateway's id", line.gateway_id),
         ("Of", line.parent_id),
         ("Our reference", line.reference),
@@ -124,13 +133,12 @@ def _booked(line: Line) -> list[tuple[Shown, ...]]:
     return rows
 
 
-def _breaks(line: Line) -> list[tuple[Shown, ...]]:
+def _breaks(line: Line, now: datetime) -> list[tuple[Shown, ...]]:
     rows: list[tuple[Shown, ...]] = []
     for broken in line.breaks.order_by("-pk"):
         url = reverse("admin:reconciliation_break_change", args=(broken.public_id,))
         risk: Shown = Amount(broken.value_minor, broken.currency) if broken.currency else ""
-        link = Link(broken.public_id, url, code=True)
-        rows.append((link, broken.kind.replace("_", " "), broken.state.replace("_", " "), risk))
+        rows.append((Link(kind_words(broken.kind), url), broken.because, state_chip(broken, now), risk))
     return rows
 
 

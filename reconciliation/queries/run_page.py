@@ -30,7 +30,7 @@ LINE_PARTS = (
     ("matched", "met a movement of ours"),
     ("booked", "fees, reserves, payouts and adjustments booked from the line"),
     ("broken", "in an open difference"),
-    ("early", "ahead of our own word for it"),
+    ("early", "reported before we heard of it ourselves"),
     ("rejected", "could not be read"),
     ("foreign", "of others on a shared account"),
 )
@@ -82,6 +82,8 @@ class RunPage:
     more_breaks: int
     proofs: tuple[tuple[Shown, ...], ...]
     others: tuple[Link, ...]
+    advice: str
+    """What to do while there are no equations."""
 
 
 def run_chip(run: Run) -> Chip:
@@ -117,7 +119,16 @@ def run_page(run: Run) -> RunPage:
         more_breaks=max(open_breaks.count() - MOST_BREAKS, 0) if len(rows) > MOST_BREAKS else 0,
         proofs=tuple(_proofs(run)),
         others=tuple(_others(run)),
+        advice=_advice(run),
     )
+
+
+def _advice(run: Run) -> str:
+    if run.state != R.WAITING:
+        return "The equations stand here once the day has been compared."
+    if run.account.fetched:
+        return "Its report is asked for again by itself. A report that lies with you can be imported as a file."
+    return "Import the report of the day: it is compared within a minute."
 
 
 def _times(run: Run) -> str:
@@ -163,7 +174,7 @@ def _equations(run: Run) -> tuple[EquationShown, ...]:
     if run.lines:
         found.append(_equation("Lines of the report", "read", "Lines read", run.lines, LINE_PARTS, urls))
     if run.movements:
-        words = "Our open movements in scope"
+        words = "Our open movements"
         found.append(_equation("Our movements", "open", words, run.movements, MOVEMENT_PARTS, urls))
     return tuple(found)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.urls import reverse
@@ -15,6 +17,12 @@ STATEMENT_COLUMNS: Final = ("Report", "Covers", "Lines", "State")
 MAPPING_COLUMNS: Final = ("Mapping", "Made", "By", "")
 FIELD_COLUMNS: Final = ("Our field", "Column of the file")
 KIND_COLUMNS: Final = ("The file's word", "What it means")
+_READ: Final = (
+    "line_key", "gateway_id", "parent_id", "reference", "kind", "status", "occurred_at", "available_on", "currency", "gross",
+    "debit", "credit", "fee", "tax", "net", "presentment", "presentment_currency", "rate", "payout_id", "bank_ref", "method",
+    "text", "count",
+)  # fmt: skip
+_LAST_SECOND: Final = datetime(2026, 12, 31, 23, 59, 58, tzinfo=UTC)
 IN_FORCE: Final = Chip("in force", Tone.GOOD, "check_circle", "Files are read by it.")
 EARLIER: Final = Chip("earlier", Tone.QUIET, "history", "Statements of its time keep it.")
 
@@ -104,15 +112,24 @@ def mapping_facts(mapping: ColumnMapping) -> list[KeyValue]:
         KeyValue("Encoding", mapping.encoding),
         KeyValue("Decimal mark", mapping.decimal_mark or "none: amounts are minor units"),
         KeyValue("Thousands mark", mapping.thousands_mark or "none"),
-        KeyValue("Form of dates", mapping.date_format, f"Times without a zone are in {mapping.account.time_zone}"),
+        KeyValue(
+            "Form of dates",
+            mapping.date_format,
+            f"{_example(mapping.date_format)}times without a zone are in {mapping.account.time_zone}",
+        ),
         KeyValue("Fees that take away", "have a minus" if mapping.fees_negative else "have no sign"),
         KeyValue("Refunds and other debits", "have no minus" if mapping.debits_positive else "have a minus"),
         KeyValue("Row of totals", mapping.total_row or "none"),
     ]
 
 
+def in_order(columns: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Our fields with their headings: what a line is, then its money, then the rest. Stored in no order of ours."""
+    return sorted(columns.items(), key=lambda one: (_READ.index(one[0]) if one[0] in _READ else len(_READ), one[0]))
+
+
 def fields_of(mapping: ColumnMapping) -> list[tuple[Shown, ...]]:
-    return [(name.replace("_", " "), heading) for name, heading in mapping.columns.items() if heading]
+    return [(name.replace("_", " "), heading) for name, heading in in_order(mapping.columns) if heading]
 
 
 def kinds_of(mapping: ColumnMapping) -> list[tuple[Shown, ...]]:
@@ -123,6 +140,12 @@ def mapping_numbers(slug: str) -> int:
     """The newest version of an account; 0: it has none."""
     newest: Any = ColumnMapping.objects.filter(account__slug=slug).order_by("-number").first()
     return newest.number if newest is not None else 0
+
+
+def _example(form: str) -> str:
+    """How the last second of a year is written by it; nothing for a form that writes none."""
+    written = _LAST_SECOND.strftime(form).strip() if "%" in form else ""
+    return f"such as {written}; " if written else ""
 
 
 def _mapping_link(mapping: ColumnMapping) -> Link:

@@ -48,7 +48,7 @@ REPORT = TableReport(
         Column("balance", Kind.AMOUNT, "After this line, debits less credits."),
     ),
     parameters=(
-        Parameter("code", Asks.CODE, "Account of the chart.", required=True, label="Of the chart", anything="Choose"),
+        Parameter("code", Asks.CODE, "Account of the chart.", required=True, label="Ledger account", anything="Choose"),
         FROM,
         TO,
         GATEWAY,

@@ -19,7 +19,7 @@ from reconciliation.reports.base import (
 )
 from reconciliation.reports.days import day_of, text_of
 
-CODE = Parameter("code", Asks.CODE, "Only this account of the chart.", label="Of the chart", anything="Every account")
+CODE = Parameter("code", Asks.CODE, "Only this account of the chart.", label="Ledger account", anything="Every account")
 GATEWAY = Parameter(
     "account", Asks.ACCOUNT, "Only accounts kept for this gateway account.", label="Gateway", anything="Every gateway"
 )

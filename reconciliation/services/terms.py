@@ -46,6 +46,24 @@ EDITABLE: Final = (
     "sample_percent",
 )
 """What can be changed; what an account is (slug, kind, gateway) can not."""
+_LABELS: Final = {
+    "source": "Format",
+    "fetched": "Its report is asked for by API",
+    "nightly": "Compared every night by itself",
+    "nightly_hour": "Hour of the night",
+    "lag_days": "Lag in business days",
+    "lag_cap_days": "Longest lag in calendar days",
+    "early_seconds": "Head start of a report in seconds",
+    "bank_days": "Bank days of a payout",
+    "tolerance_minor": "Rounding per line",
+    "tolerance_day_minor": "Rounding per day",
+    "alert_count": "Alarm from open differences",
+    "alert_value_minor": "Alarm from value at risk",
+    "alert_age_days": "Alarm from an age in days",
+    "alert_share": "Alarm from a share of lines",
+    "alert_to": "Told by e-mail",
+    "sample_percent": "Second looks in percent",
+}
 _BY_PROVIDER: Final = {
     "stripe": {"source": "stripe_balance", "fetched": True},
     "nmi": {"source": "nmi_window", "fetched": True},
@@ -123,7 +141,7 @@ def new_bank_account(slug: str) -> StatementAccount:
 
 def label_of(name: str) -> str:
     """What people call a term."""
-    return name.removesuffix("_minor").replace("_", " ").capitalize()
+    return _LABELS.get(name, name.replace("_", " ").capitalize())
 
 
 def words_of(name: str, value: Any) -> str:

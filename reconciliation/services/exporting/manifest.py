@@ -19,7 +19,10 @@ Manifest = dict[str, Any]
 
 
 def totals_of(report: Report, rows: Iterable[tuple[Any, ...]]) -> tuple[int, dict[str, dict[str, str]]]:
-    """Rows in all, and by currency the sums of the summed columns in main units. Raises: UnknownCurrency."""
+    """Rows in all, and by currency the sums of the summed columns in main units. Raises: UnknownCurrency.
+
+    Rows that are about no money, such as a report that did not come, are counted under no currency and have no sums.
+    """
     summed = [column.name for column in report.columns if column.summed]
     count, totals = 0, {}
     for currency, rows_of_it, *sums in rows:
@@ -28,6 +31,7 @@ def totals_of(report: Report, rows: Iterable[tuple[Any, ...]]) -> tuple[int, dic
             totals[currency] = {"rows": str(rows_of_it)} | {
                 name: Money(int(minor or 0), currency).to_decimal_string()
                 for name, minor in zip(summed, sums, strict=True)
+                if currency
             }
     return count, totals
 

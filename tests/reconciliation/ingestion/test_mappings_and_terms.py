@@ -86,7 +86,7 @@ def test_terms_change_when_two_people_agree():
     asked = ask_terms("acme", changes, version=account.version, reason="New contract", actor=mia, now=NOW)
     assert StatementAccount.objects.get().lag_days == 2
     shown = dict(Approval.objects.get().shown)
-    assert (shown["Lag days"], shown["Currencies"]) == ("2 → 3", "any → USD")
+    assert (shown["Lag in business days"], shown["Currencies"]) == ("2 → 3", "any → USD")
     _agree(asked, noor)
     changed = StatementAccount.objects.get()
     assert (changed.lag_days, changed.currencies, changed.version) == (3, ["USD"], 1)

@@ -15,7 +15,7 @@ from reconciliation.models import Break, ContractRate, Line, Run, Statement, Sta
 from tests.payments.admin import payment_scenes as scenes
 from tests.payments.disputes import told
 from tests.payments.factories import Clock
-from tests.reconciliation.reports.books import NOW, rows_of
+from tests.reconciliation.reports.books import NOW, exported, rows_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -197,6 +197,18 @@ class TestBreaks:
             "5.00",
             "'@they say 5.00 more",
         )
+
+    def test_one_about_no_money_has_a_row_and_no_sum(self, account: StatementAccount) -> None:
+        self.make(account, "k1", 0)
+        self.make(account, "late", 0, kind="report_missing", currency="", difference_minor=0, value_minor=0)
+
+        for kind in ("csv", "xlsx"):
+            _, manifest = exported("breaks", kind)
+            assert manifest["rows"] == 2
+            assert manifest["totals"] == {
+                "": {"rows": "1"}, "USD": {"rows": "1", "difference": "-5.00", "value": "5.00"},
+            }  # fmt: skip
+        assert [row["value"] for row in rows_of("breaks") if row["kind"] == "report_missing"] == [""]
 
     def test_as_of_a_day_those_are_open_that_had_not_ended(self, account: StatementAccount) -> None:
         self.make(account, "ended", 4, state="resolved", ended_at=NOW - timedelta(days=2))
