@@ -13,6 +13,7 @@ from django.db.models import Max
 from ledger.models import ClosedDay, Posting
 
 _CHUNK = 5_000
+_HEADER = 10  # columns of the entry itself, before those of its posting
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +40,26 @@ def day_digest(first_day: date | None, last_day: date) -> DayDigest:
     """SHA-256 over the entries booked from `first_day` (None: the beginning) to `last_day`, in order of their ids.
 
     Of each entry: public id, source key, content hash (which covers accounts, amounts, currency and subject), the three
-    times and what it reverses; of each posting its account and amount again, so that an edited line shows even if
-    somebody edited the content hash with it. Constant memory.
+    times, what it reverses, its subject, its wording and who made it; of each posting its account and amount again, so
+    that an edited line shows even if somebody edited the content hash with it. Constant memory.
     """
     rows = Posting.objects.filter(entry__booked_on__lte=last_day)
     if first_day is not None:
         rows = rows.filter(entry__booked_on__gte=first_day)
     lines = rows.order_by("entry_id", "id").values_list(
         "entry__public_id", "entry__source_key", "entry__content_hash", "entry__occurred_at", "entry__posted_at",
-        "entry__booked_on", "entry__reverses__public_id",
+        "entry__booked_on", "entry__reverses__public_id", "entry__subject", "entry__description", "entry__actor",
         "account__code", "currency", "account__gateway", "account__customer", "amount_minor", "match_key",
     )  # fmt: skip
     digest, count, debits = hashlib.sha256(), 0, Counter[str]()
-    for header, postings in groupby(lines.iterator(chunk_size=_CHUNK), lambda row: row[:7]):
+    for header, postings in groupby(lines.iterator(chunk_size=_CHUNK), lambda row: row[:_HEADER]):
         count += 1
         digest.update(_text(header))
         for line in postings:
-            digest.update(_text(line[7:]))
-            if line[11] > 0:
-                debits[line[8]] += line[11]
+            digest.update(_text(line[_HEADER:]))
+            currency, amount = line[_HEADER + 1], line[_HEADER + 4]
+            if amount > 0:
+                debits[currency] += amount
     return DayDigest(count, digest.hexdigest(), dict(sorted(debits.items())))
 
 

@@ -20,13 +20,21 @@ def objections_to(certificate: object) -> list[str]:
     close = DayClose.objects.filter(digest=certificate["digest"]).first()
     if close is None:
         return ["No close here was ever given this certificate."]
-    found = list(_of_close(close))
+    found = list(_of_close(certificate, close))
     return [*found, *_of_books(certificate), *_of_reports(certificate), *_of_chain(close)]
 
 
-def _of_close(close: DayClose) -> Iterator[str]:
+def _of_close(certificate: Mapping[str, Any], close: DayClose) -> Iterator[str]:
     if close.reopened_at is not None:
         yield f"The day was reopened by {close.reopened_by} at {close.reopened_at.isoformat()}: {close.reopened_because}"
+        return
+    here = (close.day.isoformat(), close.closed_at.isoformat(), close.closed_by, close.approved_by)
+    said = tuple(certificate[name] for name in ("day", "closed_at", "closed_by", "approved_by"))
+    if here != (*said[:2], said[2][:100], said[3][:100]):
+        yield f"The close as it is kept says other things of day, time or people: {', '.join(here)}."
+    through = ledger.closed_through()
+    if through is None or through < close.day:
+        yield f"The books are no longer closed for {close.day}: they are closed through {through or 'no day'}."
 
 
 def _of_books(certificate: Mapping[str, Any]) -> Iterator[str]:
