@@ -64,8 +64,9 @@ class TestARetry:
 
 class TestComingBack:
     def test_asks_the_gateway_sooner_and_believes_nothing(self) -> None:
-        payment = scenes.payers_turn(NOW)
-        Payment.objects.filter(pk=payment.pk).update(next_check_at=NOW + timedelta(minutes=5))
+        now = datetime.now(UTC)
+        payment = scenes.payers_turn(now)
+        Payment.objects.filter(pk=payment.pk).update(next_check_at=now + timedelta(minutes=5))
         facts = Transition.objects.count()
 
         for _ in range(10):
@@ -75,7 +76,7 @@ class TestComingBack:
         assert answer.status_code == 200
         assert (payment.state, payment.waits_for, Transition.objects.count()) == ("pending", "payer", facts)
         assert payment.next_check_at is not None
-        assert payment.next_check_at < NOW + timedelta(minutes=1)
+        assert payment.next_check_at < now + timedelta(minutes=1)
         assert "Paid" not in text_of(answer)
 
     @pytest.mark.parametrize("scene", ["captured", "refused_by_both", "expired", "being_closed", "retry_planned"])

@@ -106,11 +106,12 @@ class TestTheList:
 
 class TestTheMonitor:
     def test_sees_count_value_and_oldest_by_state_wait_and_gateway(self) -> None:
-        scenes.retry_planned(NOW - timedelta(hours=5), reference="a")
-        scenes.retry_planned(NOW, reference="b")
-        scenes.payers_turn(NOW, reference="c")
-        scenes.checked(NOW, reference="d")
-        scenes.captured(NOW, reference="e")
+        now = datetime.now(UTC)
+        scenes.retry_planned(now - timedelta(hours=5), reference="a")
+        scenes.retry_planned(now, reference="b")
+        scenes.payers_turn(now, reference="c")
+        scenes.checked(now, reference="d")
+        scenes.captured(now, reference="e")
 
         found = {(name, *labels.values()): value for name, _text, labels, value in unfinished_payments()}
 
