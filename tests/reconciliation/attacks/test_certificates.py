@@ -51,7 +51,7 @@ def test_damage_by_who_owns_the_database_is_seen(certificate: dict[str, Any], da
 
 def test_a_certificate_edited_in_any_field_is_refused(certificate: dict[str, Any]) -> None:
     for name in certificate:
-        for other in ("x", None, [1], {"a": 1}):
+        for other in ("x", 7, [1], {"a": 1}):
             assert objections_to({**certificate, name: other}), name
         assert objections_to({key: value for key, value in certificate.items() if key != name}), name
     assert objections_to({**certificate, "more": 1})
