@@ -279,6 +279,9 @@ CONSOLE_QUEUES: list[str] = [
     "payments.queries.queues.codes_unmapped",
     "reconciliation.queries.report_queue.reports_missing",
 ]  # dotted callables `(request, now) -> WorkQueue | None`, the home page
+PAYMENT_SECTIONS: list[str] = [
+    "reconciliation.queries.payment_settlement.settlement",
+]  # dotted callables `(page, sees, now) -> list[Section]`, what other apps say of a payment, on its page
 
 # --- what apps hang onto the project --------------------------------------------------------------------------------------
 MORE_APPROVABLES: dict[str, str] = {

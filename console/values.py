@@ -121,6 +121,17 @@ class WorkQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A part that an app adds to another app's page. Without rows, `empty` says so and `advice` what follows."""
+
+    title: str
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[Shown]] = ()
+    empty: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """What a command would do, before it is done: facts in words, and the lines it would write."""
 

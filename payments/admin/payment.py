@@ -177,6 +177,7 @@ class PaymentAdmin(LockedAdmin):
         shown = payment_detail.context_of(page, sees_books=request.user.has_perm("ledger.view_journalentry"))
         return {
             **shown,
+            "sections": payment_detail.sections_of(page, request.user.has_perm, now),
             "title": obj.reference,
             "version": page.version,
             "fresh_url": reverse("admin:payments_payment_fresh", args=(obj.public_id,)),

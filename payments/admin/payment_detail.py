@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
 
-from console.values import Amount, Chip, KeyValue, Link, Shown, Step, Tone
+from console.values import Amount, Chip, KeyValue, Link, Section, Shown, Step, Tone
 from ledger.money import Money
 from ledger.queries import EntryView
 from payments.admin.payment_attempts import attempt_rows
@@ -95,6 +99,12 @@ def context_of(page: PaymentPage, *, sees_books: bool) -> dict[str, Any]:
         ],
         "sibling_columns": ("Payment", "State", "Amount"),
     }
+
+
+def sections_of(page: PaymentPage, sees: Callable[[str], bool], now: datetime) -> list[Section]:
+    """What other apps say of the payment, settings.PAYMENT_SECTIONS. `sees`: which permissions the person has."""
+    sources = (import_string(source) for source in settings.PAYMENT_SECTIONS)
+    return [section for source in sources for section in source(page, sees, now)]
 
 
 # --- money, steps, facts ----------------------------------------------------------------------------------------------
