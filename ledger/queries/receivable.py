@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from django.db import connection
@@ -12,7 +12,7 @@ from django.db import connection
 IS_BOOKED: Final = "EXISTS (SELECT FROM ledger_journalentry AS booked_entry WHERE booked_entry.source_key = {key})"
 """Of a column that holds a source key: something was posted under it."""
 _CHANGES: Final = """
-SELECT entry.source_key, entry.public_id, posting.booked_on, posting.currency, sum(posting.amount_minor)::bigint
+SELECT entry.source_key, entry.public_id, posting.booked_on, posting.currency, sum(posting.amount_minor)::bigint, entry.occurred_at
   FROM ledger_account AS account JOIN ledger_posting AS posting ON posting.account_id = account.id
   JOIN ledger_journalentry AS entry ON entry.id = posting.entry_id
  WHERE account.code = %(code)s AND account.gateway = %(gateway)s
@@ -31,6 +31,7 @@ class Change:
     booked_on: date
     currency: str
     amount_minor: int
+    occurred_at: datetime
 
 
 def changes(

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Coalesce
 
@@ -27,6 +28,8 @@ from reconciliation.states import OPEN_BREAK_STATES, BreakType, StatementState
 SHOWN: Final = 200
 """Rows that come with a number; its count says how many there are."""
 _OPEN: Final = sorted(state.value for state in OPEN_BREAK_STATES)
+_OF_THEIR_DAY: Final = ("resolution:", "undo:", "payout:")
+"""Source keys of entries whose own time is that of the day they belong to; movements and lines are asked for theirs."""
 _APART: Final = [BreakType.BALANCE_DRIFT]
 _NET: Final = "coalesce(l.net_minor, l.gross_minor - coalesce(l.fee_minor, 0) - coalesce(l.tax_minor, 0))"
 _MOVED_LINE: Final = "l.kind <> 'decline' AND lower(l.status) <> ALL(%(not_moved)s)"
@@ -138,13 +141,13 @@ def proof(account_id: int, currency: str, day: date) -> Proof:
     scope = scope_of(account, day)
     named = {**scope.parameters, "currency": currency, "open": _OPEN}
     gateway, stated = _gateway(account, scope, named)
-    timing = () if scope.bank else tuple(part for part in _timing(scope, named) if part.count)
+    timing = (_cut_off(scope, currency),) if scope.bank else _timing(scope, named)
     return Proof(
         slug=account.slug,
         currency=currency,
         day=day,
         books=_books(scope, currency),
-        timing=timing,
+        timing=tuple(part for part in timing if part.count),
         breaks=tuple(_breaks(scope, named)),
         gateway=gateway,
         stated=stated,
@@ -234,9 +237,9 @@ def _cut_off(scope: Scope, currency: str) -> Part:
     """Entries whose day in the books is not the gateway's day of the same money: other zones, and days that were closed."""
     total = _Sum("Booked on another day than it happened at the gateway")
     zone = ZoneInfo(scope.zone)
-    code = chart.GATEWAY_RECEIVABLE.code
-    later = list(changes(code, scope.slug, first=scope.day + timedelta(days=1), currency=currency))
-    near = list(changes(code, scope.slug, first=scope.day - timedelta(days=1), last=scope.day, currency=currency))
+    code, gateway = (chart.BANK.code, "") if scope.bank else (chart.GATEWAY_RECEIVABLE.code, scope.slug)
+    later = list(changes(code, gateway, first=scope.day + timedelta(days=1), currency=currency))
+    near = list(changes(code, gateway, first=scope.day - timedelta(days=1), last=scope.day, currency=currency))
     days = _days_of([*later, *near], zone)
     for change in later:
         day = days.get(change.source_key)
@@ -250,8 +253,16 @@ def _cut_off(scope: Scope, currency: str) -> Part:
 
 
 def _days_of(entries: list[Change], zone: ZoneInfo) -> dict[str, date]:
-    """The gateway's day of what an entry records: of a movement, of lines, or of a payout's leaving and return."""
-    days: dict[str, date] = {}
+    """The gateway's day of what an entry records: of a movement, of lines, or of a payout's leaving and return.
+
+    What a fix has booked, or its undoing, is of the day of its break; what the bank showed, of that day.
+    """
+    own = ZoneInfo(settings.BUSINESS_TIME_ZONE)
+    days = {
+        entry.source_key: entry.occurred_at.astimezone(own).date()
+        for entry in entries
+        if entry.source_key.startswith(_OF_THEIR_DAY)
+    }
     for at in range(0, len(entries), 5_000):
         keys = [entry.source_key for entry in entries[at : at + 5_000]]
         days |= {key: moment.astimezone(zone).date() for key, moment in ours.times_of_entries(keys).items()}
