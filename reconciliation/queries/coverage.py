@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from django.db.models import QuerySet
+
 from reconciliation.models import Run, Statement, StatementAccount
 from reconciliation.queries.scope import Scope
-from reconciliation.states import StatementState
+from reconciliation.states import RunState, StatementState
 
 
 def whole_reports(account: StatementAccount, first: date, last: date) -> set[date]:
     """Days of a span that a complete and final report covers. One that itemises a payout covers none."""
-    rows = Statement.objects.filter(
-        account=account, state=StatementState.READ, complete=True, closed=True, payout_id="",
-        starts_on__lte=last, ends_on__gte=first,
-    )  # fmt: skip
     covered: set[date] = set()
-    for starts_on, ends_on in rows.values_list("starts_on", "ends_on"):
+    for starts_on, ends_on in _whole(account, first, last).values_list("starts_on", "ends_on"):
         if starts_on is not None and ends_on is not None:
-            begun, ended = max(starts_on, first), min(ends_on, last)
-            covered |= {begun + timedelta(days=number) for number in range((ended - begun).days + 1)}
+            covered |= _span(max(starts_on, first), min(ends_on, last))
     return covered
 
 
@@ -46,9 +43,25 @@ def why_incomplete(account: StatementAccount, day: date) -> str:
     return "The day was not over when it was reported." if not told.closed else "The report is being read."
 
 
-def reported_up_to(account: StatementAccount) -> date | None:
-    """The last day a whole report covers."""
-    rows = Statement.objects.filter(
-        account=account, state=StatementState.READ, complete=True, closed=True, payout_id=""
-    )
-    return rows.order_by("-ends_on").values_list("ends_on", flat=True).first()
+def compared_reports(account: StatementAccount, first: date, last: date) -> set[date]:
+    """Those days of whole reports that were compared since the report came."""
+    runs = list(Run.objects.filter(account=account, state=RunState.DONE).values_list("day", "finished_at"))
+    compared: set[date] = set()
+    for starts_on, ends_on, received_at in _whole(account, first, last).values_list(
+        "starts_on", "ends_on", "received_at"
+    ):
+        days = [day for day, finished_at in runs if finished_at is not None and finished_at >= received_at]
+        if days and starts_on is not None and ends_on is not None:
+            compared |= _span(max(starts_on, first), min(ends_on, last, max(days)))
+    return compared
+
+
+def _whole(account: StatementAccount, first: date, last: date) -> QuerySet[Statement]:
+    return Statement.objects.filter(
+        account=account, state=StatementState.READ, complete=True, closed=True, payout_id="",
+        starts_on__lte=last, ends_on__gte=first,
+    )  # fmt: skip
+
+
+def _span(first: date, last: date) -> set[date]:
+    return {first + timedelta(days=number) for number in range((last - first).days + 1)}

@@ -15,10 +15,10 @@ from ledger import chart
 from ledger.queries.receivable import changes
 from payments.queries import reconciling as ours
 from payments.queries.reconciling import GivenTwice, PayoutKnown
-from reconciliation.business_days import add_business_days, day_bounds
+from reconciliation.business_days import add_business_days, day_bounds, is_business_day
 from reconciliation.findings import FoundBreak
 from reconciliation.models import Break, Line, LineChange, RejectedRow, Statement, StatementAccount
-from reconciliation.queries.coverage import reported_up_to
+from reconciliation.queries.coverage import compared_reports, whole_reports
 from reconciliation.queries.scope import Scope
 from reconciliation.rules.base import said
 from reconciliation.states import OPEN_BREAK_STATES, BreakType, LineKind, StatementState
@@ -63,9 +63,16 @@ def books_off(scope: Scope) -> Iterator[FoundBreak]:
 
 
 def _entries_of_nothing(scope: Scope, first: date) -> Iterator[FoundBreak]:
+    """Of the days from `first` on, and those that open breaks name: time alone explains no entry."""
+    named = Break.objects.filter(account_id=scope.account_id, kind=BreakType.DUPLICATE_INTERNAL, state__in=_OPEN)
+    older = (
+        named.filter(key__startswith="entry:", day__lt=first).order_by("day").values_list("day", flat=True).distinct()
+    )
+    spans = [(first, scope.day), *((day, day) for day in older)]
     booked = [
         change
-        for change in changes(chart.GATEWAY_RECEIVABLE.code, scope.slug, first=first, last=scope.day)
+        for begin, end in spans
+        for change in changes(chart.GATEWAY_RECEIVABLE.code, scope.slug, first=begin, last=end)
         if change.source_key.startswith(f"movement:{scope.slug}:")
     ]
     for page in (booked[at : at + 5_000] for at in range(0, len(booked), 5_000)):
@@ -151,12 +158,13 @@ def _itemised(scope: Scope, payout_ids: Sequence[str]) -> set[str]:
     if account.fetched:
         return told
     beside = Line.objects.filter(
-        account_id=scope.account_id, payout_id__in=payout_ids, kind=LineKind.PAYOUT, removed=False,
-        statement__complete=True,
-    )  # fmt: skip
+        account_id=scope.account_id, payout_id__in=payout_ids, kind=LineKind.PAYOUT, removed=False
+    ).values_list("payout_id", "day")
+    days = [day for _, day in beside]
+    whole = whole_reports(account, min(days), max(days)) if days else set()
     items = Line.objects.filter(account_id=scope.account_id, payout_id__in=payout_ids, removed=False)
     itemised = set(items.exclude(kind__in=_PAYOUT_KINDS).values_list("payout_id", flat=True).distinct())
-    return told | (set(beside.values_list("payout_id", flat=True)) & itemised)
+    return told | ({payout_id for payout_id, day in beside if day in whole} & itemised)
 
 
 def _sum_off(payout: PayoutKnown, net: int, count: int) -> FoundBreak:
@@ -177,17 +185,18 @@ def _sum_off(payout: PayoutKnown, net: int, count: int) -> FoundBreak:
 
 
 def payouts_late(scope: Scope, account: StatementAccount) -> Iterator[FoundBreak]:
-    """Payouts that should be in the bank by what the bank has reported. Without a bank's report nothing can be said."""
+    """Payouts that should be in the bank by what the bank has reported. Before it is compared nothing can be said."""
     assert scope.gateway_account_id is not None
-    banks = StatementAccount.objects.filter(kind=StatementAccount.Kind.BANK)
-    reported = [day for day in map(reported_up_to, banks) if day is not None]
-    if not reported:
-        return
-    up_to = min(max(reported), scope.day)
     holidays = [date.fromisoformat(text) for text in account.holidays]
+    banks = _banks_reporting(scope)
     for payout in ours.payouts_not_in_bank(scope.gateway_account_id):
         due = add_business_days(payout.arrives_on, account.bank_days, holidays)
-        if due >= up_to or payout.amount_minor == 0:
+        reported = [covered for currencies, covered in banks if not currencies or payout.currency in currencies]
+        if not reported or payout.amount_minor == 0:
+            continue
+        up_to = min(max(covered) for covered in reported)
+        expected = _business_days(max(payout.arrives_on, scope.first), due, holidays)
+        if due >= up_to or not all(expected <= covered for covered in reported):
             continue
         money = said(payout.amount_minor, payout.currency)
         yield FoundBreak(
@@ -204,6 +213,18 @@ def payouts_late(scope: Scope, account: StatementAccount) -> Iterator[FoundBreak
         )
 
 
+def _banks_reporting(scope: Scope) -> list[tuple[list[str], set[date]]]:
+    """Banks that reported lately: in which currencies (none: any), and the days of whole reports that were compared."""
+    banks = StatementAccount.objects.filter(kind=StatementAccount.Kind.BANK).order_by("pk")
+    compared = ((list(bank.currencies), compared_reports(bank, scope.first, scope.day)) for bank in banks)
+    return [(currencies, days) for currencies, days in compared if days]
+
+
+def _business_days(first: date, last: date, holidays: Sequence[date]) -> set[date]:
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return {day for day in days if is_business_day(day, holidays)}
+
+
 def reports_off(scope: Scope) -> Iterator[FoundBreak]:
     """Rows nobody could read, and closed reports that say something else now."""
     statements = Statement.objects.filter(account_id=scope.account_id, ends_on__range=(scope.first, scope.day))
@@ -218,13 +239,16 @@ def reports_off(scope: Scope) -> Iterator[FoundBreak]:
             value_minor=0,
             day=statement.ends_on or scope.day,
             cause=f"rows of {statement.source} that cannot be read",
-            because=f"{statement.lines_rejected} rows of {statement.name} cannot be read; row {rows[0].number}: {rows[0].reason}"[
-                :400
-            ],
+            because=f"{_rows(statement)} cannot be read; row {rows[0].number}: {rows[0].reason}"[:400],
             theirs={str(row.number): row.reason for row in rows},
             statement_id=statement.pk,
         )
     yield from _restated(scope)
+
+
+def _rows(statement: Statement) -> str:
+    count = statement.lines_rejected
+    return f"{count} {'row' if count == 1 else 'rows'} of {statement.name}"
 
 
 def _restated(scope: Scope) -> Iterator[FoundBreak]:

@@ -10,13 +10,13 @@ from typing import Final, TypeVar
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from reconciliation.findings import FoundBreak
 from reconciliation.fixes import Fix
 from reconciliation.models import Break, ResolvedBreak, Run, StatementAccount
 from reconciliation.rules.urgency import Step, hours_for
-from reconciliation.states import OPEN_BREAK_STATES, BreakState, BreakType
+from reconciliation.states import OPEN_BREAK_STATES, BreakState, BreakType, StatementState
 
 _CHUNK: Final = 1_000
 CLEARED: Final = "a later report"
@@ -170,7 +170,10 @@ def _clear(run: Run, seen: set[tuple[str, str]], in_scope: InScope, now: datetim
 
 
 def _gone(run: Run, seen: set[tuple[str, str]], in_scope: InScope) -> Iterator[int]:
-    rows = Break.objects.filter(account_id=run.account_id, state__in=_OPEN).exclude(kind__in=list(_NEVER_CLEARED))
+    told_anew = Q(kind=BreakType.ROW_REJECTED, statement__state=StatementState.SUPERSEDED)
+    rows = Break.objects.filter(
+        ~Q(kind__in=list(_NEVER_CLEARED)) | told_anew, account_id=run.account_id, state__in=_OPEN
+    )
     for row in rows.order_by("id").iterator(chunk_size=_CHUNK):
         if (row.kind, row.key) not in seen and BreakState(row.state) in OPEN_BREAK_STATES and in_scope(row):
             yield row.pk

@@ -270,7 +270,9 @@ def _replaced(statement: Statement) -> Statement | None:
         source=statement.source,
         payout_id=statement.payout_id,
         state=StatementState.READ.value,
-    ).filter(Q(sha256=statement.sha256) | Q(starts_on=statement.starts_on, ends_on=statement.ends_on))
+    ).filter(
+        Q(sha256=statement.sha256, lines_read__gt=0) | Q(starts_on=statement.starts_on, ends_on=statement.ends_on)
+    )  # files of days on which nothing happened are all the same
     for earlier in same.exclude(pk=statement.pk).order_by("-id").select_for_update(of=("self",)):
         if earlier.sha256 == statement.sha256 or _is_told_anew(earlier, statement):
             earlier.mark_superseded()

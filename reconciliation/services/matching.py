@@ -115,6 +115,7 @@ def undo_restated(run: Run, now: datetime) -> int:
     changes = LineChange.objects.filter(
         line__account_id=run.account_id,
         kind__in=[LineChange.Kind.CHANGED, LineChange.Kind.REMOVED],
+        line__matches__isnull=False,  # of a line that never met anybody there is nothing to undo
         line__matches__undone_at=None,
     )
     rows = changes.values_list(

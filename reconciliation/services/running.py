@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 
 from payments.errors import NotFound, PaymentsError
+from payments.queries.reconciling import payouts_not_in_bank
 from reconciliation.business_days import day_bounds
 from reconciliation.engine import Broken
 from reconciliation.findings import FoundBreak
@@ -46,6 +47,10 @@ Clock = Callable[[], datetime]
 
 _REPORTS: Final = frozenset({BreakType.REPORT_MISSING, BreakType.REPORT_GAP})
 _AT_MATCHING: Final = frozenset({BreakType.FX_DIFFERENCE, BreakType.FX_VARIANCE})
+_AS_OF_THE_DAY: Final = frozenset(
+    {BreakType.MISSING_AT_GATEWAY, BreakType.DUPLICATE_INTERNAL, BreakType.PAYOUT_NOT_IN_BANK}
+)
+"""Kinds by which something is overdue: on an earlier day it was not yet."""
 _OF_FEES: Final = frozenset({BreakType.FEE_MISMATCH, BreakType.FEE_TAX_MISMATCH})
 _OPEN: Final = sorted(state.value for state in OPEN_BREAK_STATES)
 
@@ -213,9 +218,18 @@ def _scope_of_breaks(run: Run, this: _Round) -> Callable[[Break], bool]:
             return row.day in this.fee_days
         if kind in _REPORTS:
             return row.day >= this.scope.first
+        if kind in _AS_OF_THE_DAY and row.last_run is not None and row.last_run.day > this.scope.day:
+            return _is_met(row)
         return row.movement_id is None or row.movement_id not in waiting
 
     return looked
+
+
+def _is_met(row: Break) -> bool:
+    """What a later day missed has come after all."""
+    if row.payout_id is not None:
+        return row.payout_id not in {payout.id for payout in payouts_not_in_bank()}
+    return Match.objects.filter(movement_id=row.movement_id, undone_at=None).exists() if row.movement_id else True
 
 
 def _places(this: _Round) -> Places:

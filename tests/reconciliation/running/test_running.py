@@ -253,6 +253,7 @@ def test_a_payout_that_the_bank_should_have_shown() -> None:
     gateway = night.account
     night.account = bank()
     night.reported(DAY, LATER + timedelta(days=1))
+    night.compare(LATER + timedelta(days=1))
     night.account = gateway
     night.compare(DAY)
     assert night.kinds() == []
