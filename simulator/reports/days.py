@@ -15,7 +15,7 @@ class Days:
     def __init__(self, day: date, zone: str) -> None:
         self.day, self.zone = day, ZoneInfo(zone)
         self.first = day - timedelta(days=1)
-        self.last = work_days_after(day + timedelta(days=1), 3)
+        self.last = work_days_after(day + timedelta(days=1), 4)
 
     def all(self) -> list[date]:
         return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
@@ -39,6 +39,11 @@ class Days:
         if last >= 24:
             end = self.begin(day + timedelta(days=1))
         return begin + timedelta(seconds=draw.randrange(int((end - begin).total_seconds())))
+
+    def never_was(self, at: datetime) -> bool:
+        """Read as a time of the zone, its time in UTC is one that the clocks there skipped."""
+        shown = at.astimezone(UTC).replace(tzinfo=self.zone)
+        return shown.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None) != shown.replace(tzinfo=None)
 
     def day_of(self, at: datetime) -> date:
         return at.astimezone(self.zone).date()

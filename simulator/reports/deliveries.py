@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from random import Random
 
-from simulator.reports.settlement import BANKS
+from simulator.reports.days import work_days_after
+from simulator.reports.settlement import BANKS, unmatched
 from simulator.reports.values import BankLine, Label, Row
 from simulator.reports.world import World
 
@@ -32,10 +33,11 @@ class Delivery:
     edition: str = "whole"
     written: str = "declared"
     part: int = 0
+    junk: bool = True  # rows that nobody can read are in it, where the day has some
 
     @property
     def path(self) -> str:
-        query = f"last={self.last}&edition={self.edition}&written={self.written}&part={self.part}"
+        query = f"last={self.last}&edition={self.edition}&written={self.written}&part={self.part}&junk={int(self.junk)}"
         return f"/_control/reports/{self.account}/{self.first}.{self.way}?{query}"
 
     @property
@@ -75,24 +77,28 @@ def plan_of(world: World) -> Plan:
 
 
 def _daily(
-    account: str,
-    day: date,
-    *,
-    night: date | None = None,
-    edition: str = "whole",
-    written: str = "declared",
-    part: int = 0,
-) -> Delivery:
-    return Delivery(night or day, account, _SUFFIX[account], day, day, edition, written, part)
+    account: str, day: date, *, night: date | None = None, edition: str = "whole", written: str = "declared", part: int = 0,
+    junk: bool = True,
+) -> Delivery:  # fmt: skip
+    return Delivery(night or day, account, _SUFFIX[account], day, day, edition, written, part, junk)
 
 
 def _late(plan: Plan, world: World, draw: Random) -> None:
     """One report comes a night to three too late."""
     account = draw.choice(sorted(_SUFFIX))
     day = world.days.day + 2 * _ONE_DAY
-    night = min(day + draw.randint(1, 3) * _ONE_DAY, world.days.last)
+    night = min(day + draw.randint(1, 3) * _ONE_DAY, world.days.last - _ONE_DAY)
     plan.replace(account, day, _daily(account, day, night=night))
     plan.labels.append(Label("report_missing", account, f"day:{day}", passing=True))
+    untold = {
+        payout.row.payout_id
+        for payout in world.payouts
+        if payout.gateway == account and world.days.day_of(payout.row.at) == day
+    }
+    apart = {label.key for label in world.labels if label.type == "bank_unmatched"}
+    for line in world.bank:  # until the gateway tells of its payouts, the bank's lines of them stand alone
+        if line.of_payout in untold and line.on < night and f"line:{line.ref}" not in apart:
+            plan.labels.append(unmatched(line, passing=True))
 
 
 # --- twists -----------------------------------------------------------------------------------------------------------
@@ -104,10 +110,21 @@ def _restated(plan: Plan, world: World, draw: Random) -> None:
     for account in ("nmi", "convesiopay"):
         first, off = _first_edition(plan, world, draw, account)
         plan.editions[account, day, "first"] = first
-        later = _daily(account, day, night=day + _ONE_DAY, part=1)
-        plan.replace(account, day, _daily(account, day, edition="first"), later)
+        plan.replace(account, day, _daily(account, day, edition="first"), _corrected(plan, account, day))
         for currency, amount in sorted(off.items()):
             plan.labels.append(Label("report_restated", account, f"report:{day}:{currency}", amount, 0, currency))
+
+
+def _corrected(plan: Plan, account: str, day: date) -> Delivery:
+    """The day once more, a night later and without what nobody could read."""
+    key = f"report:{day}"
+    plan.labels = [
+        replace(label, passing=True)
+        if (label.type, label.gateway, label.key) == ("row_rejected", account, key)
+        else label
+        for label in plan.labels
+    ]
+    return _daily(account, day, night=day + _ONE_DAY, part=1, junk=False)
 
 
 def _first_edition(plan: Plan, world: World, draw: Random, account: str) -> tuple[list[Row], dict[str, int]]:
@@ -131,8 +148,11 @@ def _first_edition(plan: Plan, world: World, draw: Random, account: str) -> tupl
             row.gross -= less
             off[row.currency] = off.get(row.currency, 0) + less
             key = f"line:{row.key}"
-            between = row.worth - known[row.gateway_id].amount_minor
-            plan.labels.append(Label("amount_mismatch", account, key, less, between, row.currency, passing=True))
+            told = known[row.gateway_id]
+            between = row.worth - told.amount_minor
+            plan.labels.append(
+                Label("amount_mismatch", account, key, less, between, row.currency, passing=True, order=told.order)
+            )
     for number in range(draw.randint(1, 3)):
         ghost = copy(draw.choice(changed))
         ghost.key, ghost.gateway_id, ghost.reference = f"{ghost.key}ghost{number}", f"{ghost.gateway_id}9{number}", ""
@@ -145,7 +165,7 @@ def _first_edition(plan: Plan, world: World, draw: Random, account: str) -> tupl
 def _partial(plan: Plan, world: World, _: Random) -> None:
     """A file whose end is missing, one that says it holds more, an API that is down: the day is told whole a night later."""
     day = world.days.day
-    shown = max(line.on for line in world.bank if line.account == "bank-usd" and line.on < world.days.last)
+    shown = work_days_after(day, 1)
     for account, of, edition in (("nmi", day, "short"), ("convesiopay", day, "cut"), ("bank-usd", shown, "short")):
         later = _daily(account, of, night=of + _ONE_DAY, part=1)
         plan.replace(account, of, _daily(account, of, edition=edition), later)
@@ -162,7 +182,7 @@ def _duplicated(plan: Plan, world: World, _: Random) -> None:
     for account in _SUFFIX:
         plan.deliveries.append(_daily(account, day, part=1))
     for account in ("nmi", "convesiopay", *BANKS.values()):
-        wide = Delivery(day + _ONE_DAY, account, _SUFFIX[account], world.days.first, day + _ONE_DAY, part=2)
+        wide = Delivery(day + _ONE_DAY, account, _SUFFIX[account], world.days.first, day + _ONE_DAY, part=2, junk=False)
         plan.deliveries.append(wide)
     plan.deliveries.append(Delivery(day, "nmi", "ndjson", day, day))
 
@@ -174,5 +194,13 @@ def _rezoned(plan: Plan, world: World, _: Random) -> None:
         _daily(one.account, one.first, night=one.night, written="offset") if one.account == "nmi" else one
         for one in plan.deliveries
     ]
-    wrong, right = _daily("convesiopay", day, written="utc"), _daily("convesiopay", day, night=day + _ONE_DAY, part=1)
-    plan.replace("convesiopay", day, wrong, right)
+    skipped = [row for row in world.rows_of("convesiopay", day, day) if world.days.never_was(row.at)]
+    key = f"report:{day}"
+    if skipped:  # what the zone's clock never showed is rejected, and read once it is put right
+        plan.labels = [label for label in plan.labels if (label.gateway, label.key) != ("convesiopay", key)]
+        plan.labels.append(Label("row_rejected", "convesiopay", key))
+    for currency in sorted({row.currency for row in skipped}):
+        off = sum(abs(row.net) for row in skipped if row.currency == currency)
+        plan.labels.append(Label("report_restated", "convesiopay", f"{key}:{currency}", off, 0, currency))
+    wrong = _daily("convesiopay", day, written="utc")
+    plan.replace("convesiopay", day, wrong, _corrected(plan, "convesiopay", day))

@@ -94,8 +94,10 @@ def duplicate_at_gateway(maker: Maker) -> Story:
     return _of_row(story, "duplicate_at_gateway", again)
 
 
-def fx_difference(maker: Maker) -> Story:
-    """The report has another rate than the message had."""
+def fx_difference(maker: Maker) -> Story | None:
+    """The report has another rate than the message had, where messages tell one."""
+    if not maker.profile.tells_settlement:
+        return None
     story, told, row = _sold(maker, maker.foreign())
     told_minor = row.gross
     assert row.rate is not None

@@ -19,8 +19,9 @@ BANKS = {"USD": "bank-usd", "EUR": "bank-eur", "JPY": "bank-jpy"}
 def payouts_of(maker: Maker, rows: Iterable[Row]) -> list[Payout]:
     """Every row of a day is paid out the day after, if together they come to anything."""
     batches: defaultdict[tuple[date, str, int], list[Row]] = defaultdict(list)
-    for row in rows:
-        part = maker.draw.randrange(_A_DAY)
+    parts: dict[str, int] = {}
+    for row in rows:  # the fee of a dispute goes where its money goes
+        part = parts.setdefault(row.key.removesuffix(":fee"), maker.draw.randrange(_A_DAY))
         batches[maker.days.day_of(row.at), row.currency, part].append(row)
     made = []
     for (day, currency, part), items in sorted(batches.items(), key=lambda batch: batch[0]):
@@ -68,7 +69,9 @@ class Bank:
         reference = payout.row.payout_id if chance < 0.2 else ""
         named = payout.bank_ref if chance >= 0.3 or less else ""
         text = f"{name} {named}".strip() if not reference else name
-        return self._line(payout.arrives, payout.row.currency, payout.amount - less, reference, text)
+        line = self._line(payout.arrives, payout.row.currency, payout.amount - less, reference, text)
+        line.of_payout = payout.row.payout_id
+        return line
 
     def keep_back(self, payout: Payout) -> Label:
         """It never arrives."""
@@ -77,13 +80,13 @@ class Bank:
     def shorten(self, payout: Payout) -> list[Label]:
         """It arrives with something taken off: neither the payout nor the bank's line finds the other."""
         line = self.show(payout, less=min(1_500, payout.amount // 2))
-        return [_not_there(payout), _unmatched(line)]
+        return [_not_there(payout), unmatched(line)]
 
     def own(self, currency: str) -> Label:
         """Interest, or the bank's fee."""
         amount = self.draw.choice([-1, 1]) * self.draw.randint(50, 90_000)
         text = "INTEREST" if amount > 0 else "ACCOUNT FEE"
-        return _unmatched(self._line(work_days_after(self.days.day, 1), currency, amount, "", text))
+        return unmatched(self._line(work_days_after(self.days.day, 1), currency, amount, "", text))
 
     def _line(self, on: date, currency: str, amount: int, reference: str, text: str) -> BankLine:
         self._number += 1
@@ -98,10 +101,12 @@ def _not_there(payout: Payout) -> Label:
     return Label("payout_not_in_bank", payout.gateway, key, abs(payout.amount), 0, payout.row.currency)
 
 
-def _unmatched(line: BankLine) -> Label:
-    return Label("bank_unmatched", line.account, f"line:{line.ref}", abs(line.amount), line.amount, line.currency)
+def unmatched(line: BankLine, *, passing: bool = False) -> Label:
+    """Money at the bank that no payout explains."""
+    key = f"line:{line.ref}"
+    return Label("bank_unmatched", line.account, key, abs(line.amount), line.amount, line.currency, passing)
 
 
 def due_in_time(days: Days, payouts: Iterable[Payout]) -> list[Payout]:
     """Those of which it shows before the world ends that they did not arrive."""
-    return [one for one in payouts if work_days_after(one.arrives, 1) < days.last]
+    return [one for one in payouts if work_days_after(one.arrives, 2) < days.last]

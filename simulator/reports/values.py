@@ -98,6 +98,7 @@ class Label:
     between_minor: int = 0
     currency: str = ""
     passing: bool = False
+    order: str = ""  # of the merchant's, where it is about one
 
 
 @dataclass(slots=True)
@@ -139,3 +140,4 @@ class BankLine:
     ref: str
     reference: str = ""
     text: str = ""
+    of_payout: str = ""

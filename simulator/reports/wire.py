@@ -77,7 +77,7 @@ def _report(world: World, plan: Plan, rest: str, query: Mapping[str, str]) -> An
         rows = world.rows_of(account, first, last)
         instead = plan.editions.get((account, first, edition))
         told = [row for row in instead or rows if isinstance(row, Row)]
-        junk = sum(count for (of, day), count in plan.junk.items() if of == account and first <= day <= last)
+        junk = plan.junk.get((account, first), 0) if query.get("junk", "1") == "1" else 0
         return _file(_gateway_file(world, account, suffix, told, edition, written, junk), suffix)
     if account in world.stated:
         return _file(_bank_file(world, account, suffix, edition, (first, last)), suffix)

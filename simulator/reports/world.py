@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from random import Random
 
@@ -97,7 +97,7 @@ def _fill(world: World, maker: Maker, transactions: int) -> None:
     world.told[name] = [told for story in stories for told in story.told]
     world.calls[name] = [call for story in stories for call in story.calls]
     world.payouts += payouts
-    world.labels += [label for story in stories for label in story.labels] + labels
+    world.labels += [replace(label, order=story.order) for story in stories for label in story.labels] + labels
     world.labels += [monthly] if monthly else []
 
 
