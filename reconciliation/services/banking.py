@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -66,7 +67,12 @@ def _bank_ref(line: LineEntry) -> Sequence[str]:
 
 def _names_it(line: LineEntry, payout: PayoutKnown) -> bool:
     text = _text(line)
-    return any(name and name.lower() in text for name in (payout.bank_ref, payout.gateway_id))
+    return any(_stands_in(name.lower(), text) for name in (payout.bank_ref, payout.gateway_id) if name)
+
+
+def _stands_in(name: str, text: str) -> bool:
+    """As a word of its own: `po_1` does not stand in `po_12`, nor the 7 in 4711."""
+    return re.search(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", text) is not None
 
 
 def _named(line: LineEntry, waiting: Sequence[PayoutKnown]) -> PayoutKnown | None:
@@ -98,7 +104,7 @@ def _by_gateway(
         for payout in waiting
         if (payout.amount_minor, payout.currency) == (line.gross_minor, line.currency)
         and abs(payout.arrives_on - line.day) <= _NEAR
-        and any(name in text for name in names.get(payout.gateway_account_id, ()))
+        and any(_stands_in(name, text) for name in names.get(payout.gateway_account_id, ()))
     ]
     same = [other for other in lines if (other.gross_minor, other.currency) == (line.gross_minor, line.currency)]
     return alike[0] if len(alike) == 1 and len(same) == 1 else None
