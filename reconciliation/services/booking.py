@@ -21,6 +21,7 @@ from django.db.models import Q
 from ledger.money import Money
 from ledger.services import post_entries
 from payments.facts import PayoutTold
+from payments.queries.reconciling import payouts_named
 from payments.services.payouts import STATEMENT, entry_key, restated_key, tell_payout, tell_return
 from payments.states import PayoutState
 from reconciliation.accounting import (
@@ -168,7 +169,7 @@ def _tell(account: StatementAccount, line: Line, run: Run | None, now: datetime)
     if sum(row.amount_minor for row in rows) == line.gross_minor or any(row.kind != PAYOUT for row in rows):
         return False
     paid_out = line.kind == LineKind.PAYOUT
-    gateway_id = (line.payout_id or line.gateway_id or line.line_key)[:100]
+    gateway_id = rows[0].payout_id if rows else _payout_of(account, line)
     told = PayoutTold(
         gateway_id=gateway_id,
         state=PayoutState.IN_TRANSIT if paid_out else PayoutState.FAILED,
@@ -194,3 +195,23 @@ def _tell(account: StatementAccount, line: Line, run: Run | None, now: datetime)
     )
     Booking.objects.bulk_create([row], ignore_conflicts=True)
     return True
+
+
+def _payout_of(account: StatementAccount, line: Line) -> str:
+    """The id of the payout that a line tells of.
+
+    A source may give one id to several, a day's deposits in two currencies say: the first has it, each other its line's key.
+    What comes back is the one of its money, where several share the id.
+    """
+    named = (line.payout_id or line.gateway_id or line.line_key)[:100]
+    told = Booking.objects.filter(account=account, kind=PAYOUT, undone_at=None, line__kind=LineKind.PAYOUT)
+    if line.kind == LineKind.PAYOUT_RETURN:
+        left = told.filter(line__payout_id=line.payout_id, currency=line.currency).exclude(line__payout_id="")
+        same = left.filter(amount_minor=-line.gross_minor).order_by("id").first() or left.order_by("id").first()
+        named = named if same is None else same.payout_id
+        taken = False
+    else:
+        taken = told.filter(payout_id=named, line__removed=False).exclude(line=line).exists()
+    known = payouts_named(account.gateway_account_id or 0, [named])
+    taken = taken or any(payout.currency != line.currency for payout in known)
+    return line.line_key[:100] if taken else named
