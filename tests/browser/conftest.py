@@ -64,11 +64,12 @@ class Window:
         """Go to an address below the server."""
         self.page.goto(self.base + path)
 
-    def sign_in(self, role: str) -> None:
-        """As a person of the role, through the form."""
-        make_staff(role, role, "pw")
+    def sign_in(self, role: str, name: str = "") -> None:
+        """As a person of the role, called like it unless a name is given, through the form."""
+        name = name or role
+        make_staff(name, role, "pw")
         self.open("/admin/login/?next=/admin/")
-        self.page.fill("[name=username]", role)
+        self.page.fill("[name=username]", name)
         self.page.fill("[name=password]", "pw")
         self.page.press("[name=password]", "Enter")
         self.page.wait_for_url(f"{self.base}/admin/")
