@@ -107,6 +107,7 @@ def two_days(stripe: SimulatorProcess) -> Payment:
     stripe.fault("lookup_down", "query", "stripe", reference=charge.gateway_id)
     advance_to(stripe, clock, DAY + ONE, 6, 30)
     assert tick(clock) == Ran(planned=1, done=1)
+    assert set(stripe.faults()["struck"]) == {"webhook_missing", "lookup_down"}
     stripe.clear_faults()
     stripe.act("advance_clock", "stripe", seconds=-clock.offset.total_seconds())
     return refunded
