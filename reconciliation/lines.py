@@ -81,5 +81,12 @@ class Shortfall:
     because: str
 
 
-Item = StatementLine | RejectedLine | Balance | ControlTotal | Shortfall
+@dataclass(frozen=True, slots=True)
+class AccountNamed:
+    """Whose statement it is, as the source names the account: an IBAN or the bank's own number."""
+
+    name: str
+
+
+Item = StatementLine | RejectedLine | Balance | ControlTotal | Shortfall | AccountNamed
 """What a source yields, in the order of the file."""

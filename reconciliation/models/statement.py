@@ -32,6 +32,9 @@ class Statement(FSMModelMixin, models.Model):
     time_zone = models.CharField(
         max_length=50, default="UTC", help_text="In which its times and days were read: the account's, at that time."
     )
+    told_account = models.CharField(
+        max_length=64, blank=True, help_text="Whose it is, as the source says: an IBAN or the bank's own number."
+    )
     closed = models.BooleanField(default=True, help_text="The source calls it final: a later difference restates it.")
     complete = models.BooleanField(default=False, help_text="Pages, totals and balances add up.")
     incomplete_because = models.CharField(max_length=400, blank=True)

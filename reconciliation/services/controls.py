@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.money import Money
-from reconciliation.lines import Balance, ControlTotal, Item, RejectedLine, Shortfall, StatementLine
-from reconciliation.models import Statement
+from reconciliation.errors import UnreadableStatement
+from reconciliation.lines import AccountNamed, Balance, ControlTotal, Item, RejectedLine, Shortfall, StatementLine
+from reconciliation.models import Statement, StatementAccount
 from reconciliation.states import StatementState
 
 OPENING = "opening balance"
@@ -22,6 +23,7 @@ class Tally:
     sums: dict[str, dict[str, int]] = field(default_factory=dict)
     controls: list[dict[str, Any]] = field(default_factory=list)
     balances: list[dict[str, Any]] = field(default_factory=list)
+    account: str = ""
     _told: list[ControlTotal] = field(default_factory=list)
     _running: dict[str, int] = field(default_factory=dict)
     _closed: dict[str, int] = field(default_factory=dict)
@@ -38,8 +40,19 @@ class Tally:
                 self._balance(item)
             elif isinstance(item, ControlTotal):
                 self._told.append(item)
+            elif isinstance(item, AccountNamed):
+                self._of(item)
             else:
                 self._note(_shortfall(item))
+
+    def _of(self, told: AccountNamed) -> None:
+        """One file, one account. Raises: UnreadableStatement."""
+        name = "".join(told.name.split()).upper()[:64]
+        if self.account and name != self.account:
+            raise UnreadableStatement(
+                f"It holds statements of more than one account, {self.account} and {name}: read a file of each."
+            )
+        self.account = name
 
     def finish(self, *, read: int, rejected: int) -> None:
         """Compare the totals the report names. To be called once, after the last line."""
@@ -86,6 +99,21 @@ class Tally:
 
     def _note(self, control: dict[str, Any]) -> None:
         self.controls.append(control)
+
+
+def require_same_account(account: StatementAccount, source: str, named: str) -> None:
+    """The statement is of the account that earlier ones were of, and of no other of ours. Raises: UnreadableStatement."""
+    if not named:
+        return
+    read = Statement.objects.filter(source=source, state__in=[StatementState.READ, StatementState.SUPERSEDED])
+    before = read.filter(account=account).exclude(told_account="").order_by("-id").first()
+    if before is not None and before.told_account != named:
+        raise UnreadableStatement(
+            f"It is of account {named}; the statements of {account.name} are of {before.told_account}."
+        )
+    other = read.filter(told_account=named).exclude(account=account).select_related("account").first()
+    if other is not None:
+        raise UnreadableStatement(f"It is of account {named}, whose statements are those of {other.account.name}.")
 
 
 def follow_on(statement: Statement) -> None:

@@ -21,7 +21,7 @@ from payments.errors import InvalidInput, NotFound
 from payments.services.actors import Actor
 from reconciliation.errors import UnreadableStatement
 from reconciliation.models import ColumnMapping, Statement, StatementAccount
-from reconciliation.services.controls import Tally, follow_on, next_to_follow
+from reconciliation.services.controls import Tally, follow_on, next_to_follow, require_same_account
 from reconciliation.services.merging import (
     Merged,
     add_new,
@@ -215,6 +215,8 @@ def _read(statement: Statement, account: StatementAccount, content: BinaryIO, no
     source = source_of(statement.source)
     stage.fill(tally.lines(source.read(content, reading_of(account, statement.mapping))))
     tally.finish(read=stage.read, rejected=stage.rejected)
+    require_same_account(account, source.name, tally.account)
+    statement.told_account = tally.account
     _set_days(statement, stage)
     statement.totals = tally.sums
     statement.controls, statement.balances = tally.controls, tally.balances
@@ -300,7 +302,7 @@ def _chain(statement: Statement) -> list[int]:
 def _refuse(refused: Statement, tried: Statement, wrong: UnreadableStatement) -> Statement:
     """Keep that it came and why it could not be read; its rows were rolled back."""
     refused.sha256, refused.size = tried.sha256, tried.size
-    refused.refused_because = without_card_numbers(wrong.detail)[:400]
+    refused.refused_because = without_card_numbers(wrong.detail.replace("\0", ""))[:400]
     refused.mark_refused()
     refused.save()
     return refused

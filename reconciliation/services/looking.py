@@ -11,7 +11,7 @@ from payments.services.actors import Actor
 from reconciliation.errors import UnreadableStatement
 from reconciliation.lines import RejectedLine, StatementLine
 from reconciliation.models import StatementAccount
-from reconciliation.services.controls import Tally
+from reconciliation.services.controls import Tally, require_same_account
 from reconciliation.services.ingestion import RUN, Report, account_of, current_mapping, reading_of
 from reconciliation.services.staging import Stage
 from reconciliation.sources.base import Columns, Reading
@@ -52,7 +52,10 @@ def look_into(
     if not content.read(1):
         raise UnreadableStatement("The file is empty.")
     content.seek(0)
-    return _look(account, Tally(), reader.read(content, reading))
+    tally = Tally()
+    look = _look(account, tally, reader.read(content, reading))
+    require_same_account(account, reader.name, tally.account)
+    return look
 
 
 def _look(account: StatementAccount, tally: Tally, items: Any) -> Look:

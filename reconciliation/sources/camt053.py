@@ -16,7 +16,7 @@ from defusedxml.ElementTree import iterparse
 
 from ledger.money import MINOR_DIGITS
 from reconciliation.errors import UnreadableStatement
-from reconciliation.lines import Balance, ControlTotal, Item, RejectedLine, StatementLine
+from reconciliation.lines import AccountNamed, Balance, ControlTotal, Item, RejectedLine, StatementLine
 from reconciliation.sources.amounts import BadAmount, minor_of
 from reconciliation.sources.base import Reading, evidence
 from reconciliation.sources.local_times import BadTime, LocalTimes
@@ -26,6 +26,11 @@ _STATEMENTS: Final = "BkToCstmrStmt"
 _NOTHING_GIVEN: Final = frozenset({"", "NOTPROVIDED", "NONREF"})
 _OPENINGS: Final = frozenset({"OPBD", "PRCD"})
 _CLOSING: Final = "CLBD"
+_DEEPEST: Final = 40
+"""Elements within elements; the schema has half of that."""
+_MOST_HELD: Final = 16 * 1024 * 1024
+_MOST_PARTS: Final = 500_000
+"""Bytes and elements of one entry, which is held whole: some 25,000 transactions. Beyond it the file is no statement."""
 
 
 class BadEntry(ValueError):
@@ -54,9 +59,11 @@ def _read(content: BinaryIO, reading: Reading) -> Iterator[Item]:
     path: list[Element] = []
     statement: _Statement | None = None
     seen = False
-    for event, element in iterparse(content, events=("start", "end"), forbid_dtd=True):
+    metered = _Metered(content)
+    for event, element in iterparse(metered, events=("start", "end"), forbid_dtd=True):
         if event == "start":
             path.append(element)
+            metered.begin(len(path))
             if len(path) == 2:
                 seen = True
                 _require(_tag(element))
@@ -67,13 +74,38 @@ def _read(content: BinaryIO, reading: Reading) -> Iterator[Item]:
         if len(path) == 3 and statement is not None:
             yield from statement.part(element)
             path[-1].remove(element)  # what was read is let go of
+            metered.let_go()
         elif len(path) == 2:
             if statement is not None:
                 yield from statement.end()
                 statement = None
             path[-1].remove(element)
+            metered.let_go()
     if not seen:
         raise UnreadableStatement("The file is an XML document without a bank statement.")
+
+
+class _Metered:
+    """The file, and how much of it the parser holds. Raises: UnreadableStatement for more than one entry can need."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        self._content = content
+        self._held = self._parts = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._content.read(size)
+        self._held += len(piece)
+        if self._held > _MOST_HELD:
+            raise UnreadableStatement(f"An element is larger than {_MOST_HELD // 1024**2} MB: this is no statement.")
+        return piece
+
+    def begin(self, depth: int) -> None:
+        self._parts += 1
+        if depth > _DEEPEST or self._parts > _MOST_PARTS:
+            raise UnreadableStatement("Its elements stand deeper or closer than a statement has them.")
+
+    def let_go(self) -> None:
+        self._held = self._parts = 0
 
 
 def _require(tag: str) -> None:
@@ -96,7 +128,11 @@ class _Statement:
     def part(self, element: Element) -> Iterator[Item]:
         """A child of the statement that has just ended."""
         tag = _tag(element)
-        if tag == "Bal":
+        if tag == "Acct":
+            named = _text(element, "Id", "IBAN") or _text(element, "Id", "Othr", "Id")
+            if named:
+                yield AccountNamed(named)
+        elif tag == "Bal":
             yield from self._balance(element)
         elif tag == "TxsSummry":
             said = _text(element, "TtlNtries", "NbOfNtries")

@@ -6,6 +6,7 @@ Lines have no key of their own: banks use a reference twice. A reversal goes the
 from __future__ import annotations
 
 import codecs
+import logging
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -15,12 +16,13 @@ import mt940
 
 from ledger.money import MINOR_DIGITS
 from reconciliation.errors import UnreadableStatement
-from reconciliation.lines import Balance, Item, RejectedLine, Shortfall, StatementLine
+from reconciliation.lines import AccountNamed, Balance, Item, RejectedLine, Shortfall, StatementLine
 from reconciliation.sources.amounts import BadAmount, minor_of
 from reconciliation.sources.base import LONGEST_LINE, Reading, evidence
 from reconciliation.sources.local_times import LocalTimes
 from reconciliation.states import LineKind
 
+logging.getLogger("mt940").setLevel(logging.CRITICAL)  # it writes whole lines, with payers' names, to the log
 _BEGINS: Final = ":20:"
 _BROKEN: Final = (RuntimeError, ValueError, AssertionError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What the library raises for what it cannot read: it has no common error."""
@@ -95,6 +97,8 @@ def _read(text: str, reading: Reading, number: int) -> Iterator[Item]:
         entries = [dict(entry.data) for entry in parsed if entry.data.get("amount") is not None]
     except _BROKEN as wrong:
         raise UnreadableStatement(f"A statement of the file is no MT940 ({type(wrong).__name__}).") from wrong
+    if data.get("account_identification"):
+        yield AccountNamed(str(data["account_identification"]).strip())
     yield from _balances(data, ("final_opening_balance", "intermediate_opening_balance"), opening=True)
     times = LocalTimes(reading.zone, "%Y-%m-%d")
     for place, entry in enumerate(entries, start=1):

@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from reconciliation.errors import UnreadableStatement
-from reconciliation.lines import Balance, ControlTotal, RejectedLine, Shortfall, StatementLine
+from reconciliation.lines import AccountNamed, Balance, ControlTotal, RejectedLine, Shortfall, StatementLine
 from reconciliation.sources.base import Reading
 from reconciliation.sources.camt053 import CAMT053
 from reconciliation.sources.mt940 import MT940
@@ -130,7 +130,8 @@ MT = """:20:STARTUMS
 
 
 def test_mt940_lines_stand_between_their_balances():
-    opening, credit, debit, reversal, closing = read(MT940, MT.encode())
+    account, opening, credit, debit, reversal, closing = read(MT940, MT.encode())
+    assert isinstance(account, AccountNamed)
     assert (opening.opening, opening.amount_minor, opening.on) == (True, 100_000, date(2026, 11, 19))
     assert (closing.opening, closing.amount_minor, closing.on) == (False, 108_750, DAY)
     assert (credit.kind, credit.gross_minor, credit.bank_ref) == ("bank_credit", 10_050, "BANKREF1")
@@ -160,4 +161,4 @@ def test_what_is_no_mt940_is_refused(content):
 
 
 def test_old_western_letters_are_read():
-    assert read(MT940, MT.replace("Charges", "Gebühr").encode("cp1252"))[2].text == "Gebühr"
+    assert read(MT940, MT.replace("Charges", "Gebühr").encode("cp1252"))[3].text == "Gebühr"
