@@ -29,7 +29,7 @@ from reconciliation.admin.break_forms import (
 )
 from reconciliation.fixes import BULK_FIXES, Fix
 from reconciliation.models import Break, StatementAccount
-from reconciliation.queries.break_words import kind_words, state_chip
+from reconciliation.queries.break_words import fix_words, kind_words, state_chip
 from reconciliation.services import desk
 from reconciliation.services.resolutions.base import Command
 from reconciliation.services.resolutions.bulk import BulkWish, breaks_of_cause, preview_bulk, resolve_bulk
@@ -139,7 +139,7 @@ def outcome_of(done: Done, url: str) -> Outcome:
         address = reverse("admin:payments_approval_change", args=(done.approval.public_id,))
         return Outcome("A second person has to agree to it now.", address, Tone.WARN)
     assert done.resolution is not None
-    return Outcome(f"Resolved: {done.resolution.command.replace('_', ' ')}.", url)
+    return Outcome(f"Resolved: {fix_words(done.resolution.command)}.", url)
 
 
 FIX_PAGES = {fix: fix_page(command) for fix, command in COMMANDS.items()}
@@ -164,7 +164,10 @@ def bulk_page(command: Command) -> CommandPage:
 
 def _cause_facts(broken: Break) -> list[KeyValue]:
     rows = breaks_of_cause(broken.public_id)
-    lines = [KeyValue("Cause", broken.cause, kind_words(broken.kind)), KeyValue("Open breaks", f"{len(rows):,}")]
+    lines = [
+        KeyValue("Cause", broken.cause.replace("_", " "), kind_words(broken.kind)),
+        KeyValue("Open breaks", f"{len(rows):,}"),
+    ]
     if broken.currency:
         lines.append(KeyValue("Value at risk", Amount(sum(row.value_minor for row in rows), broken.currency)))
     return lines
@@ -341,7 +344,7 @@ def _never(call: Any) -> Any:
 
 EVIDENCE = EvidencePage(
     name="evidence",
-    title="Lay a file beside it",
+    title="Add a file as evidence",
     intro="What proves it: a mail, a letter, a picture of the dashboard. It is kept as it is, with its digest.",
     button="Keep the file",
     form=EvidenceForm,

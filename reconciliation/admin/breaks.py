@@ -140,7 +140,7 @@ class BreakAdmin(LockedAdmin):
             "title": page.title,
             "page": page,
             "head_chip": page.chip,
-            "side_columns": pages.SIDES,
+            "side_columns": pages.BANK_SIDES if obj.account.kind == obj.account.Kind.BANK else pages.SIDES,
             "evidence_columns": pages.EVIDENCE,
             "resolution_columns": pages.RESOLUTIONS,
             "open": is_open,
@@ -156,9 +156,7 @@ class BreakAdmin(LockedAdmin):
         return Step(
             label=option.label,
             url=self.command_url(f"fix_{option.name}", broken),
-            blocked_by=option.refused
-            or could
-            or ("It needs evidence: lay a file beside the break first." if lacks else ""),
+            blocked_by=option.refused or could or ("It needs evidence: add a file first." if lacks else ""),
             hint=option.explanation,
         )
 
@@ -167,12 +165,12 @@ class BreakAdmin(LockedAdmin):
             return []
         steps = [
             Step("Add a note", self.command_url("note", broken)),
-            Step("Lay a file beside it", self.command_url("evidence", broken)),
+            Step("Add a file", self.command_url("evidence", broken)),
         ]
         if not is_open:
             return steps
         mine = broken.owner_id == request.user.pk
-        first = Step("Give it back", self.command_url("release", broken), post=True)
+        first = Step("Leave it to others", self.command_url("release", broken), post=True)
         if broken.owner_id is None:
             first = Step("Take it", self.command_url("take", broken), post=True, primary=True)
         give = Step("Give it to somebody", self.command_url("give", broken))
@@ -215,7 +213,7 @@ class BreakAdmin(LockedAdmin):
         return [
             row.account,
             kind_words(row.kind),
-            row.cause,
+            row.cause.replace("_", " "),
             f"{row.count:,}",
             *(money if row.currency else [None, None]),
             days,
@@ -227,6 +225,7 @@ class BreakAdmin(LockedAdmin):
         self._look(request)
         broken: Any = self.find_row(request, object_id)
         rows = breaks_of_cause(broken.public_id)
+        number = f"{len(rows):,} open {'break' if len(rows) == 1 else 'breaks'}"
         may = holds_right(request.user, RESOLVE)
         could = "" if may else f"{pages.roles_that_may(RESOLVE)} could"
         ways = [
@@ -240,8 +239,8 @@ class BreakAdmin(LockedAdmin):
             if option.name in commands.BULK_PAGES
         ]
         context = {
-            "title": broken.cause,
-            "intro": f"{kind_words(broken.kind)} at {broken.account.name}: {len(rows):,} open breaks.",
+            "title": broken.cause.replace("_", " "),
+            "intro": f"{kind_words(broken.kind)} at {broken.account.name}: {number}.",
             "ways_out": ways if rows else [],
             "columns": commands.BULK_COLUMNS,
             "rows": [

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from console import display
@@ -40,7 +41,7 @@ class MetFilter(admin.SimpleListFilter):
 class LineAdmin(LockedAdmin):
     """Lines of reports, the newest first."""
 
-    list_display = ("line", "place", "kind_shown", "account", "day_shown", "gross", "net", "reference", "payout_id")
+    list_display = ("line", "place", "account_shown", "day_shown", "gross", "net", "reference", "payout_id")
     list_display_links = ("line",)
     list_filter = ("account", "kind", MetFilter)
     exact_search = ("line_key", "gateway_id", "reference", "payout_id")
@@ -75,9 +76,9 @@ class LineAdmin(LockedAdmin):
     def place(self, line: Any) -> SafeString:
         return display.chip(line.place_chip)
 
-    @admin.display(description="Kind")
-    def kind_shown(self, line: Line) -> str:
-        return line.kind.replace("_", " ")
+    @admin.display(description="Account and kind")
+    def account_shown(self, line: Line) -> SafeString:
+        return format_html('{}<br><span class="cf-hint">{}</span>', line.account.name, line.kind.replace("_", " "))
 
     @admin.display(description="Day")
     def day_shown(self, line: Line) -> str:

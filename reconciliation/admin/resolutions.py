@@ -27,6 +27,7 @@ from reconciliation.admin.break_forms import LookForm, OwnJournalForm, UndoForm,
 from reconciliation.models import Resolution
 from reconciliation.queries import resolution_page as pages
 from reconciliation.queries.break_page import resolution_chip
+from reconciliation.queries.break_words import fix_words
 from reconciliation.services.journals import Journal, ask_journal, preview_journal
 from reconciliation.services.resolutions.base import POST_JOURNAL, RESOLVE
 from reconciliation.services.resolutions.second_look import look_again
@@ -206,7 +207,7 @@ class ResolutionAdmin(LockedAdmin):
 
     @admin.display(description="Fix")
     def fix(self, one: Resolution) -> str:
-        return one.command.replace("_", " ")
+        return fix_words(one.command)
 
     @admin.display(description="By")
     def by_whom(self, one: Resolution) -> str:

@@ -217,7 +217,7 @@ class RunAdmin(LockedAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         context = {
-            "title": "Finance",
+            "title": "Finance dashboard",
             "intro": "How the books stand against gateways and bank. Every number leads to its rows.",
             "page": dashboard(timezone.now()),
         }

@@ -14,10 +14,12 @@ from console.links import link_to
 from console.values import Amount, Chip, KeyValue, Link, Shown, TimelineItem, Tone
 from reconciliation.models import Break, Resolution
 from reconciliation.queries.break_queue import open_breaks
-from reconciliation.queries.break_words import age_of, bucket_of, kind_meaning, kind_words, state_chip
+from reconciliation.queries.break_words import age_of, fix_words, kind_meaning, kind_words, state_chip
+from reconciliation.queries.line_page import short_key
 from reconciliation.states import OPEN_BREAK_STATES, BreakState
 
 SIDES: Final = ("", "Our side", "The gateway's side", "")
+BANK_SIDES: Final = ("", "Our side", "The bank's side", "")
 EVIDENCE: Final = ("File", "Size", "SHA-256", "By", "When")
 RESOLUTIONS: Final = ("Resolution", "Fix", "By", "When", "State")
 _ORDER: Final = ("kind", "amount", "settlement", "net", "transaction", "of", "reference", "payment", "payout", "day")
@@ -84,16 +86,24 @@ def sides(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[list[Shown
         differs = name in _SAME and mine and other and mine != other
         mark: Shown = Chip("differs", Tone.WARN, "difference") if differs else Link("", "")
         value: Shown = link_to(mine) if name == "payment" else mine or None
-        rows.append([name.replace("_", " "), value, other or None, mark])
+        rows.append([name.replace("_", " ").capitalize(), value, _plain(name, other) or None, mark])
     return rows
+
+
+def _plain(name: str, text: str) -> str:
+    """A word of a report without its underscores; a line's digest cut short."""
+    if name == "line":
+        return short_key(text)
+    return text.replace("_", " ") if name == "kind" else text
 
 
 def _money(broken: Break) -> list[KeyValue]:
     if not broken.currency:
         return [KeyValue("Money", "none: it is about a report")]
-    off = (
-        "the gateway's balance is above ours" if broken.difference_minor > 0 else "the gateway's balance is below ours"
-    )
+    whose = "the bank's" if broken.account.kind == broken.account.Kind.BANK else "the gateway's"
+    off = f"{whose} balance is {'above' if broken.difference_minor > 0 else 'below'} ours"
+    if broken.line_id and broken.movement_id and abs(broken.difference_minor) != broken.value_minor:
+        off += ", the fee of the line included"
     over = BreakState(broken.state) not in OPEN_BREAK_STATES
     hint = off if broken.difference_minor else "the balance is not touched by it"
     return [
@@ -110,7 +120,7 @@ def _facts(broken: Break, now: datetime) -> list[KeyValue]:
     age = age_of(broken.day, now.date())
     lines = [
         KeyValue("Account", broken.account.name),
-        KeyValue("Business day", f"{broken.day:%d %b %Y}", f"{age} days old, {bucket_of(age)}"),
+        KeyValue("Business day", f"{broken.day:%d %b %Y}", f"{age} {'day' if age == 1 else 'days'} old"),
         KeyValue("Found", broken.opened_at),
         KeyValue("Seen last", broken.last_seen_at),
         KeyValue("Resolve by", broken.due_at),
@@ -133,7 +143,7 @@ def _about(broken: Break) -> list[KeyValue]:
         lines.append(KeyValue("Case", link_to(broken.review_public_id)))
     if broken.line is not None:
         url = reverse("admin:reconciliation_line_change", args=(broken.line.pk,))
-        lines.append(KeyValue("Line", Link(broken.line.line_key, url), f"number {broken.line.number}"))
+        lines.append(KeyValue("Line", Link(short_key(broken.line.line_key), url), f"number {broken.line.number}"))
     if broken.statement is not None:
         url = reverse("admin:reconciliation_statement_change", args=(broken.statement.public_id,))
         lines.append(KeyValue("Report", Link(broken.statement.name, url)))
@@ -147,12 +157,16 @@ def _story(broken: Break, resolutions: list[Resolution]) -> list[TimelineItem]:
     for note in broken.notes.all():
         items.append(TimelineItem(note.at, note.by or "The clock", detail=note.text, icon="sticky_note_2"))
     for one in resolutions:
-        fix = one.command.replace("_", " ")
         who = one.by or f"rule {one.rule}, version {one.rule_version}"
         agreed = f", agreed to by {one.approved_by}" if one.approved_by else ""
         items.append(
             TimelineItem(
-                one.at, f"Resolved: {fix}", cause=f"{who}{agreed}", detail=one.note, tone=Tone.GOOD, icon="task_alt"
+                one.at,
+                f"Resolved: {fix_words(one.command)}",
+                cause=f"{who}{agreed}",
+                detail=one.note,
+                tone=Tone.GOOD,
+                icon="task_alt",
             )
         )
         if one.undone_at is not None:
@@ -179,7 +193,7 @@ def _evidence(broken: Break) -> list[list[Shown]]:
 def resolution_row(one: Resolution) -> list[Shown]:
     """One resolution in the list of a break, or of all."""
     who = f"{one.by} and {one.approved_by}" if one.approved_by else one.by or f"rule {one.rule}"
-    return [link_to(one.public_id), one.command.replace("_", " "), who, one.at, resolution_chip(one)]
+    return [link_to(one.public_id), fix_words(one.command), who, one.at, resolution_chip(one)]
 
 
 def resolution_chip(one: Resolution) -> Chip:

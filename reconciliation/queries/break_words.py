@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Final
 
 from console.values import Chip, Tone
+from reconciliation.fixes import Fix
 from reconciliation.models import Break
 from reconciliation.states import OPEN_BREAK_STATES, BreakState, BreakType
 
@@ -40,6 +41,25 @@ KINDS: Final[dict[BreakType, tuple[str, str]]] = {
     B.REPORT_RESTATED: ("Report restated", "The gateway changed a report it had closed."),
     B.ROW_REJECTED: ("Row unreadable", "A row of a report could not be read."),
 }
+FIX_WORDS: Final[dict[Fix, str]] = {
+    Fix.REPLAY_FACT: "Record what the gateway says",
+    Fix.RECORD_REFUND: "Record the refund made elsewhere",
+    Fix.ADOPT_AMOUNT: "Adopt the gateway's amount",
+    Fix.POST_FEE: "Book it as a fee",
+    Fix.POST_EXCHANGE: "Book the exchange difference",
+    Fix.POST_RESERVE: "Book it as reserve",
+    Fix.LINK_BY_HAND: "Link by hand",
+    Fix.MARK_TIMING: "Mark as timing",
+    Fix.REFUND_PAYER: "Refund the payer",
+    Fix.ROUNDING: "Accept as rounding",
+    Fix.ACCEPT_RESTATED: "Accept the restated report",
+    Fix.DISMISS_DUPLICATE: "Dismiss the duplicate row",
+    Fix.MEND_ROW: "The row was read again",
+    Fix.CLOSE_EXPLAINED: "Close as explained",
+    Fix.WRITE_OFF: "Write it off",
+    Fix.POST_JOURNAL: "Journal by hand",
+}
+"""What the buttons say; pages of what was done say the same."""
 BUCKETS: Final = ((0, 1), (2, 3), (4, 7), (8, 30), (31, None))
 """Ages in days, both ends included; the last has no end."""
 _STATES: Final = {
@@ -64,6 +84,13 @@ def kind_meaning(kind: str) -> str:
 def kind_chip(kind: str) -> Chip:
     """The name with its sentence on hover."""
     return Chip(kind_words(kind), Tone.QUIET, "difference", kind_meaning(kind))
+
+
+def fix_words(command: str) -> str:
+    """What ended a break, as its button says it: "Book it as a fee", and "…, for all of one cause"."""
+    bulk, _, name = command.rpartition(" ")
+    words = FIX_WORDS[Fix(name)] if name in set(Fix) else name.replace("_", " ").capitalize()
+    return f"{words}, for all of one cause" if bulk else words
 
 
 def state_chip(broken: Break, now: datetime) -> Chip:

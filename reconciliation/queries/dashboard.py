@@ -96,7 +96,9 @@ def _figures(
                  _url("break"), bad=bool(late))  # fmt: skip
     yield Figure("Value at risk", _amounts(dict(open_now.at_risk)), "in open differences", _url("break"))
     yield Figure("Payouts in transit", _amounts(_of_payouts(payouts)), _payout_words(payouts), _payouts_url())
-    yield Figure("Not reported yet", _amounts(_expected(runs)), "captured money within its lag", _url("run"))
+    yield Figure(
+        "Not reconciled yet", _amounts(_unreconciled(runs)), "movements that no report explains yet", _url("run")
+    )
     month = today.replace(day=1)
     this = {currency: minor for (at, currency), (minor, _) in variance.items() if at == month}
     yield Figure("Fee variance this month", _amounts(this), "charged beyond the contract")
@@ -122,16 +124,17 @@ def _of_payouts(payouts: Iterable[OnItsWay]) -> dict[str, int]:
 
 def _payout_words(payouts: list[OnItsWay]) -> str:
     count, oldest = sum(one.count for one in payouts), [one.oldest_on for one in payouts if one.oldest_on]
-    return f"{count:,}, the oldest due {min(oldest)}" if oldest else f"{count:,} on their way"
+    words = f"{count:,} {'payout' if count == 1 else 'payouts'}"
+    return f"{words}, the oldest due {min(oldest)}" if oldest else f"{words} on the way"
 
 
-def _expected(runs: Iterable[Run]) -> dict[str, int]:
-    """What the last comparison of each account still waits for."""
+def _unreconciled(runs: Iterable[Run]) -> dict[str, int]:
+    """What the last comparison of each account still waits for, or found broken."""
     last = {run.account_id: run for run in runs}
     found: Counter[str] = Counter()
     for run in last.values():
         for currency, sums in run.movements.get("money", {}).items():
-            found[currency] += sums.get("expected", 0)
+            found[currency] += sums.get("expected", 0) + sums.get("broken", 0)
     return dict(found)
 
 

@@ -11,7 +11,7 @@ from ledger.queries import entry_by_public_id
 from ledger.reports import EntryTable, entry_table
 from reconciliation.models import Resolution
 from reconciliation.queries.break_page import resolution_chip
-from reconciliation.queries.break_words import kind_words
+from reconciliation.queries.break_words import fix_words, kind_words
 
 BREAKS: Final = ("Break", "Kind", "Day", "Value", "Was", "Became")
 OUTCOMES: Final = ("Break", "Ended", "What became of it")
@@ -36,7 +36,7 @@ def resolution_page(one: Resolution) -> ResolutionPage:
     """Read everything around one resolution."""
     rows = one.breaks.select_related("broken").order_by("id")
     return ResolutionPage(
-        title=one.command.replace("_", " ").capitalize(),
+        title=fix_words(one.command),
         chip=resolution_chip(one),
         facts=_facts(one),
         effects=list(one.effects.get("sentences", [])),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -144,11 +144,17 @@ def _open_breaks(run: Run) -> Any:
     return Break.objects.filter(account_id=run.account_id, state__in=OPEN_BREAK_STATES, day__lte=run.day)
 
 
+def _compared(run: Run) -> KeyValue:
+    if not run.times:
+        return KeyValue("Looked for its report", run.started_at)
+    return KeyValue("Compared", run.finished_at or run.started_at, f"{_times(run)}; rules {run.rules_version or '–'}")
+
+
 def _facts(run: Run, open_breaks: Any) -> list[KeyValue]:
     lines = [
         KeyValue("Account", run.account.name, f"Days in {run.account.time_zone}"),
         KeyValue("Day", run.day.isoformat()),
-        KeyValue("Compared", run.finished_at or run.started_at, f"{_times(run)}; rules {run.rules_version or '–'}"),
+        _compared(run),
     ]
     if run.because:
         lines.append(KeyValue("Because", run.because))
@@ -240,8 +246,13 @@ def _break(broken: Break) -> tuple[Shown, ...]:
         Amount(minor, broken.currency) if broken.currency else ""
         for minor in (broken.value_minor, broken.difference_minor)
     ]
-    payment: Shown = link_to(broken.payment_public_id) if broken.payment_public_id else None
+    payment: Shown = _payment(broken.payment_public_id) if broken.payment_public_id else None
     return (Link(kind_words(broken.kind), url), f"{broken.day:%d %b}", *money, broken.because, payment)
+
+
+def _payment(public_id: str) -> Link:
+    """By the beginning of its id: the table is narrow, and the page behind it says the rest."""
+    return replace(link_to(public_id), text=f"{public_id[:10]}…")
 
 
 def _proofs(run: Run) -> list[tuple[Link, Shown, Chip]]:

@@ -52,7 +52,7 @@ def test_from_the_queue_over_both_sides_to_a_fix_and_back(window: Window, scene:
     window.says("0: nothing of it stays unexplained")
     window.shot("break_preview")
     window.page.locator(".cf-page").get_by_role("button", name="Adopt the gateway's amount").click()
-    window.says("Resolved: adopt amount.")
+    window.says("Resolved: Adopt the gateway's amount.")
     window.shot("break_resolved")
     resolution = Resolution.objects.get()
     window.open(f"/admin/reconciliation/resolution/{resolution.public_id}/")

@@ -21,6 +21,7 @@ from payments.services.calls import Clock
 from payments.services.limits import needs_second_person, spend
 from reconciliation.fixes import BULK_FIXES, Fix, fixes_for
 from reconciliation.models import Break, BreakNote, Resolution
+from reconciliation.queries.break_words import kind_words
 from reconciliation.services.comparison_lock import hold_still, wait_for_run
 from reconciliation.services.resolutions.base import RESOLVE, By, Command, require_words
 from reconciliation.services.resolutions.commanding import (
@@ -189,7 +190,7 @@ def _end_one(
             if broken.version != own.version:
                 raise NotAllowedNow("It has changed since the list was drawn.")
             if command.evidence and not broken.evidence.exists():
-                raise NotAllowedNow("This needs evidence: lay a file beside the break first.")
+                raise NotAllowedNow("This needs evidence: add a file to the break first.")
             done = carry_out(
                 command, broken, own, By(by.actor, own.request_id, by.now), checker=checker, approval=approval
             )
@@ -219,7 +220,7 @@ def _lines(wish: BulkWish, rows: Sequence[Break]) -> list[Line]:
     first = rows[0]
     net = sum(row.difference_minor for row in rows)
     lines: list[Line] = [
-        ("Cause", f"{first.kind.replace('_', ' ')} at {first.account.name}: {first.cause}"),
+        ("Cause", f"{kind_words(first.kind)}, {first.account.name}: {first.cause.replace('_', ' ')}"),
         ("Breaks", str(len(rows))),
     ]
     if first.currency:

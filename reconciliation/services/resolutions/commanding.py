@@ -243,7 +243,7 @@ def _rehearsed(command: Command, broken: Break, wish: Wish, actor: Actor, now: d
     if refused:
         raise NotAllowedNow(refused)
     if command.evidence and not broken.evidence.exists():
-        raise NotAllowedNow("This needs evidence: lay a file beside the break first.")
+        raise NotAllowedNow("This needs evidence: add a file to the break first.")
     ran = rehearse(broken, by, lambda: command.carry_out(broken, wish.answers, by))
     refuse_rest(ran)
     return ran

@@ -81,8 +81,8 @@ def test_the_list_costs_the_same_however_many_breaks_there_are(
 def test_a_break_says_what_differs_and_which_ways_out_fit(scene: Scene, fiona: Client) -> None:
     page = fiona.get(url("break_change", adjusted(scene).public_id))
     shown = text_of(page)
-    assert "amount 10.00 USD 9.50 USD difference differs" in shown
-    assert "reference order-1 order-1" in shown
+    assert "Amount 10.00 USD 9.50 USD difference differs" in shown
+    assert "Reference order-1 order-1" in shown
     assert "the gateway's balance is below ours" in shown
     assert "-5.00 USD of the balance would stay without explanation" in shown
     ways = {step.label: step.blocked_by for step in page.context["ways_out"]}
@@ -97,7 +97,7 @@ def test_a_fix_is_previewed_then_done_then_taken_back(scene: Scene, fiona: Clien
     assert "5015 Fee variance stripe 5.00 USD" in words
     assert "Residual afterwards 0: nothing of it stays unexplained" in words
     done = fiona.post(url("break_fix_post_fee", broken.public_id), confirm, follow=True)
-    assert "Resolved: post fee." in text_of(done)
+    assert "Resolved: Book it as a fee." in text_of(done)
     resolution = Resolution.objects.get()
     again = fiona.post(url("break_fix_post_fee", broken.public_id), confirm)
     assert (again.status_code, Resolution.objects.count()) == (302, 1)
@@ -109,7 +109,7 @@ def test_a_fix_is_previewed_then_done_then_taken_back(scene: Scene, fiona: Clien
     broken.refresh_from_db()
     assert (broken.state, scene.residual()) == (BreakState.OPEN, 0)
     story = text_of(fiona.get(url("break_change", broken.public_id)))
-    assert "Resolved: post fee" in story and "Taken back" in story
+    assert "Resolved: Book it as a fee" in story and "Taken back" in story
 
 
 def test_a_second_look_agrees_or_takes_it_back(scene: Scene, fiona: Client) -> None:

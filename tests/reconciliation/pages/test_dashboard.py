@@ -76,7 +76,7 @@ class TestFigures:
         told = PayoutTold("po_1", PayoutState.IN_TRANSIT, Money(700, "USD"), NOW, NOW, arrives_on=date(2020, 1, 1))
         tell_payout("stripe", told, now=NOW)
         compared(account, 1, read=1, matched=1)
-        assert (figure("Payouts in transit"), figure("Not reported yet")) == ("700", "1500")
+        assert (figure("Payouts in transit"), figure("Not reconciled yet")) == ("700", "1500")
         (bar,) = dashboard(NOW).on_the_way.bars
         assert (bar.label, bar.tone) == ("Stripe USD", "warn")
 
