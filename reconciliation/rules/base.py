@@ -179,7 +179,7 @@ def same_money(line: LineEntry, movement: MovementEntry) -> bool:
 
 
 def pair_off(rule: str, lines: Sequence[LineEntry], movements: Sequence[MovementEntry]) -> Iterator[Pairing]:
-    """Lines and movements of one identity: equal amounts first, then all together where the sums agree, then in order."""
+    """Lines and movements of one identity: equal amounts first, then those together whose sums agree, then in order."""
     left = list(movements)
     over: list[LineEntry] = []
     for line in lines:
@@ -191,11 +191,24 @@ def pair_off(rule: str, lines: Sequence[LineEntry], movements: Sequence[Movement
             yield Pairing(rule, (line,), (twin,))
     if not over or not left:
         return
-    if len(over) + len(left) > 2 and _sums_agree(over, left):
-        yield Pairing(rule, tuple(over), tuple(left))
+    together = _together(over, left)
+    if together is not None:
+        yield Pairing(rule, *together)
         return
     for line, movement in zip(over, left, strict=False):
         yield Pairing(rule, (line,), (movement,))
+
+
+def _together(
+    lines: Sequence[LineEntry], movements: Sequence[MovementEntry]
+) -> tuple[tuple[LineEntry, ...], tuple[MovementEntry, ...]] | None:
+    """Which of them come to the same sum: all, else all of one side and one of the other, whose like is there twice."""
+    whole = [(lines, movements)]
+    whole += [(lines, (movement,)) for movement in movements] + [((line,), movements) for line in lines]
+    for theirs, ours in whole:
+        if len(theirs) + len(ours) > 2 and _sums_agree(theirs, ours):
+            return tuple(theirs), tuple(ours)
+    return None
 
 
 def _sums_agree(lines: Sequence[LineEntry], movements: Sequence[MovementEntry]) -> bool:

@@ -12,7 +12,7 @@ class GatewayId:
     """The canonical id of the transaction and the kind agree."""
 
     name = "gateway_id"
-    version = 1
+    version = 2
     confirms = True
 
     def pair(self, free: Free) -> Iterator[Pairing]:

@@ -12,7 +12,7 @@ class Reference:
     """Our reference and the kind agree, and neither names another transaction."""
 
     name = "reference"
-    version = 1
+    version = 2
     confirms = True
 
     def pair(self, free: Free) -> Iterator[Pairing]:

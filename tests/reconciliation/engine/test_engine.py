@@ -69,6 +69,20 @@ def test_one_line_meets_several_captures_and_several_lines_one_movement() -> Non
     assert pairs(compare(parts, [movement(1, 600)], terms())) == {("gateway_id", (1, 2), (1,))}
 
 
+def test_parts_that_come_to_one_movement_meet_it_though_it_is_booked_twice() -> None:
+    parts = [line(1, 300), line(1, 700, id=2, key="txn_2")]
+    found = compare(parts, [movement(1), movement(1, id=2, occurrence=1)], terms())
+    assert pairs(found) == {("gateway_id", (1, 2), (1,))}
+    assert kinds(found) == [B.DUPLICATE_INTERNAL]
+
+
+def test_captures_that_come_to_one_line_meet_it_though_it_is_told_twice() -> None:
+    both = [movement(1, 600), movement(1, 400, id=2, occurrence=1)]
+    found = compare([line(1), line(1, id=2, key="txn_2")], both, terms())
+    assert pairs(found) == {("gateway_id", (1,), (1, 2))}
+    assert kinds(found) == [B.DUPLICATE_AT_GATEWAY]
+
+
 def test_a_restated_movement_meets_its_line_with_all_its_revisions() -> None:
     revisions = [movement(1, 1000), movement(1, 100, id=2)]
     assert pairs(compare([line(1, 1100)], revisions, terms())) == {("gateway_id", (1,), (1, 2))}
