@@ -104,10 +104,9 @@ def _database() -> Iterator[None]:
 @contextmanager
 def _gateways(url: str) -> Iterator[None]:
     """Where the adapters find the simulator."""
-    names = {f"GATEWAY_{slug}_BASE_URL": f"{url}/{slug.lower()}" for slug in ("STRIPE", "NMI", "CONVESIOPAY")}
-    names |= {"GATEWAY_STRIPE_SECRET_KEY": "sk_test_demo", "GATEWAY_NMI_SECURITY_KEY": "demo-nmi-security-key"}
-    names |= {"GATEWAY_STRIPE_WEBHOOK_SECRET": "secret", "GATEWAY_NMI_WEBHOOK_SECRET": "secret"}
-    names |= {"GATEWAY_CONVESIOPAY_SECRET": "demo-convesiopay-secret"}
+    from bench.detecting.terms import environment
+
+    names = environment(url)
     os.environ.update(names)
     try:
         yield

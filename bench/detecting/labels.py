@@ -46,7 +46,7 @@ def key_of(broken: Break) -> str:
         movement = Movement.objects.get(pk=broken.movement_id)
         more = f"#{movement.occurrence}" if movement.occurrence else ""
         return f"movement:{movement.gateway_id}:{KINDS[movement.kind]}{more}"
-    if head == "payment":
+    if head == "payment" and broken.payment_id is not None:
         return f"order:{Payment.objects.get(pk=broken.payment_id).reference}"
     if head == "statement" and broken.statement is not None:
         return ":".join(filter(None, (f"report:{broken.statement.ends_on}", broken.currency)))

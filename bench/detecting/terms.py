@@ -48,6 +48,14 @@ _BANK: dict[str, Any] = {
 _LAYOUTS = {"nmi": _ACQUIRER, "convesiopay": _CONVESIOPAY, "bank-jpy": _BANK}
 
 
+def environment(url: str) -> dict[str, str]:
+    """Where the adapters find the simulator, and by which secrets."""
+    names = {f"GATEWAY_{slug.upper()}_BASE_URL": f"{url}/{slug}" for slug in GATEWAYS}
+    names |= {"GATEWAY_STRIPE_SECRET_KEY": "sk_test_demo", "GATEWAY_NMI_SECURITY_KEY": "demo-nmi-security-key"}
+    names |= {"GATEWAY_STRIPE_WEBHOOK_SECRET": "secret", "GATEWAY_NMI_WEBHOOK_SECRET": "secret"}
+    return names | {"GATEWAY_CONVESIOPAY_SECRET": "demo-convesiopay-secret"}
+
+
 def make_accounts(zone: str, first: date, now: datetime, *, offsets: bool) -> None:
     """Three gateways and three banks; `offsets`: the acquirer writes each time with its own."""
     common: dict[str, Any] = {"time_zone": zone, "books_start_on": first, "bank_days": 1}

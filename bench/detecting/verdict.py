@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bench.detecting.labels import Label, key_of
-from reconciliation.models import Break, StatementAccount
+from reconciliation.models import Break, Run, StatementAccount
 from reconciliation.queries.proof import currencies_of, proof
 from reconciliation.queries.scope import scope_of
 from reconciliation.states import OPEN_BREAK_STATES, BreakState
@@ -91,7 +91,7 @@ def residuals(labels: Iterable[Label]) -> list[str]:
     drifts = {(label.gateway, label.currency): label.between_minor for label in labels if label.type == "balance_drift"}
     wrong = []
     for account in StatementAccount.objects.order_by("slug"):
-        last = account.runs.order_by("-day").values_list("day", flat=True).first()
+        last = Run.objects.filter(account=account).latest("day").day
         for currency in currencies_of(account, scope_of(account, last)):
             left = proof(account.pk, currency, last).residual_minor
             due = drifts.get((account.slug, currency), 0)

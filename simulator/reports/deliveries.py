@@ -90,6 +90,9 @@ def _late(plan: Plan, world: World, draw: Random) -> None:
     night = min(day + draw.randint(1, 3) * _ONE_DAY, world.days.last - _ONE_DAY)
     plan.replace(account, day, _daily(account, day, night=night))
     plan.labels.append(Label("report_missing", account, f"day:{day}", passing=True))
+    if account in ("bank-usd", "bank-eur") and night > day + _ONE_DAY and world.bank_lines(account, day, day):
+        # the next one opens with another balance than the last one closed with
+        plan.labels.append(Label("report_gap", account, f"day:{day + _ONE_DAY}", passing=True))
     untold = {
         payout.row.payout_id
         for payout in world.payouts
@@ -169,9 +172,12 @@ def _partial(plan: Plan, world: World, _: Random) -> None:
     for account, of, edition in (("nmi", day, "short"), ("convesiopay", day, "cut"), ("bank-usd", shown, "short")):
         later = _daily(account, of, night=of + _ONE_DAY, part=1)
         plan.replace(account, of, _daily(account, of, edition=edition), later)
+        late = {
+            ("report_missing", f"day:{of}"),
+            ("report_gap", f"day:{of + _ONE_DAY}"),
+        }  # it comes in time, and is not whole
+        plan.labels = [one for one in plan.labels if one.gateway != account or (one.type, one.key) not in late]
         plan.labels.append(Label("report_gap", account, f"day:{of}", passing=True))
-        late = Label("report_missing", account, f"day:{of}", passing=True)
-        plan.labels = [label for label in plan.labels if label != late]  # it comes in time, and is not whole
     plan.deliveries.append(Delivery(day, "stripe", "outage", day, day))
     plan.labels.append(Label("report_gap", "stripe", f"day:{day}", passing=True))
 
