@@ -111,9 +111,17 @@ def require_same_account(account: StatementAccount, source: str, named: str) -> 
         raise UnreadableStatement(
             f"It is of account {named}; the statements of {account.name} are of {before.told_account}."
         )
-    other = read.filter(told_account=named).exclude(account=account).select_related("account").first()
+    others = StatementAccount.objects.filter(pk__in=read.filter(told_account=named).values("account")).exclude(
+        pk=account.pk
+    )
+    # Some banks keep every currency under one number, and ours are an account each.
+    other = next((one for one in others if not _apart(one, account)), None)
     if other is not None:
-        raise UnreadableStatement(f"It is of account {named}, whose statements are those of {other.account.name}.")
+        raise UnreadableStatement(f"It is of account {named}, whose statements are those of {other.name}.")
+
+
+def _apart(one: StatementAccount, other: StatementAccount) -> bool:
+    return bool(one.currencies and other.currencies) and not set(one.currencies) & set(other.currencies)
 
 
 def follow_on(statement: Statement) -> None:

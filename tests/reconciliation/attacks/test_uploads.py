@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from payments.services.actors import SYSTEM
-from reconciliation.models import Line, Statement
+from reconciliation.models import Line, Statement, StatementAccount
 from reconciliation.services.ingestion import ingest
 from tests.reconciliation.ingestion.reports import HEADING, NOW, csv_file, gateway, sale
 from tests.reconciliation.sources.test_bank import balance, detail, entry
@@ -150,9 +150,13 @@ def test_a_statement_of_another_account_is_refused() -> None:
     gateway("other", source="camt053", kind="bank")
     refused = ingest("other", BytesIO(camt(of("de021203", 4))), name="y", actor=SYSTEM, now=NOW)
     assert "whose statements are those of Acme" in refused.refused_because
+    gateway("dollars", source="camt053", kind="bank", currencies=["USD"])
+    StatementAccount.objects.filter(slug="acme").update(currencies=["EUR"])
+    dollars = camt(of("DE021203", 5)).replace(b'Ccy="EUR"', b'Ccy="USD"')
+    assert ingest("dollars", BytesIO(dollars), name="y", actor=SYSTEM, now=NOW).state == "read"
     both = camt(f"{of('DE99')}</Stmt><Stmt>{of('DE98')}")
     assert "more than one account" in ingest("other", BytesIO(both), name="z", actor=SYSTEM, now=NOW).refused_because
-    assert Line.objects.count() == 1
+    assert Line.objects.count() == 2
 
 
 def test_a_sentence_about_a_file_of_nothing_can_be_kept() -> None:
