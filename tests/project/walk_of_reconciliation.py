@@ -119,7 +119,8 @@ def make_rows(now: datetime, mia: Actor) -> None:
     books = {"entries": 0, "digest": "", "debits_minor": {}, "trial_balance": [], "findings": 0}
     said = certificate.sealed(
         {"day": "2020-01-01", "first_day": "", "time_zone": "UTC", "books": books, "exceptions": {}, "runs": [],
-         "reports": [], "open_breaks": [], "previous": None}
+         "reports": [], "open_breaks": [], "previous": None, "closed_at": now.isoformat(), "closed_by": mia.label,
+         "approved_by": ""}
     )  # fmt: skip
     account = StatementAccount.objects.create(slug="walked", name="Walked", kind="gateway", source="csv_mapped")
     broken = Break.objects.create(
