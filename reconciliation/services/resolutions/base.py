@@ -20,7 +20,7 @@ from payments.errors import CardNumberRefused, InvalidInput, NotAllowedNow
 from payments.services.actors import Actor
 from payments.services.calls import Clock
 from reconciliation.fixes import Fix
-from reconciliation.models import Booking, Break, StatementAccount
+from reconciliation.models import Booking, Break, Line, StatementAccount
 from reconciliation.states import BreakState
 
 RESOLVE: Final = "reconciliation.resolve_break"
@@ -123,10 +123,18 @@ def moment_of(day: date, now: datetime) -> datetime:
 
 
 def post_difference(
-    broken: Break, by: By, counter: str, *, amount_minor: int | None = None, step: str = "", text: str
+    broken: Break,
+    by: By,
+    counter: str,
+    *,
+    amount_minor: int | None = None,
+    step: str = "",
+    text: str,
+    line: Line | None = None,
 ) -> None:
     """Book the break's difference (or `amount_minor` of it) on the balance account, against one other account.
 
+    `line` is the one it is about, where that is not the break's.
     Positive: the gateway has more than our books, the balance is debited. Writes: an entry and its booking.
     """
     amount = broken.difference_minor if amount_minor is None else amount_minor
@@ -138,10 +146,12 @@ def post_difference(
         PostingDraft(balance_account(broken.account, broken.currency), amount, item),
         PostingDraft(other, -amount, item if other.spec.open_item else ""),
     )
-    post_for(broken, by, lines, step=step, text=text)
+    post_for(broken, by, lines, step=step, text=text, line=line)
 
 
-def post_for(broken: Break, by: By, lines: tuple[PostingDraft, ...], *, step: str, text: str) -> None:
+def post_for(
+    broken: Break, by: By, lines: tuple[PostingDraft, ...], *, step: str, text: str, line: Line | None = None
+) -> None:
     """Book lines that a command made for a break. Writes: an entry and its booking. Idempotent on: request, break, step."""
     key = f"resolution:{by.request_id}:{broken.public_id}{f':{step}' if step else ''}"
     entry = EntryDraft(
@@ -157,7 +167,7 @@ def post_for(broken: Break, by: By, lines: tuple[PostingDraft, ...], *, step: st
     Booking.objects.create(
         account=broken.account,
         run=broken.last_run,
-        line=broken.line,
+        line=line or broken.line,
         kind="resolution",
         currency=broken.currency,
         amount_minor=sum(line.amount_minor for line in lines if line.account == ref),

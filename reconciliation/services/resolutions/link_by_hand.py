@@ -19,6 +19,7 @@ from reconciliation.fixes import Fix
 from reconciliation.models import Break, Line, Match, StatementAccount
 from reconciliation.services.resolutions.base import Answers, By, Carried, Command, money_of, post_difference
 from reconciliation.services.resolutions.meeting import KINDS, meet, open_breaks_of, worth_of
+from reconciliation.services.resolutions.rounding import STEP, lock_rounding, too_much
 from reconciliation.states import OPEN_BREAK_STATES, LineKind
 
 RULE = "by_hand"
@@ -67,21 +68,23 @@ def _both(broken: Break, named: str) -> tuple[Line, MovementRow]:
 
 def _explain(broken: Break, line: Line, worth: int, rest: str, by: By, carried: Carried) -> None:
     """Book what the sums differ by, if it may be what the person says it is. Raises: NotAllowedNow, InvalidInput."""
-    off = line.gross_minor - worth
+    off, step = line.gross_minor - worth, "rest"
     if not off:
         return
     if rest == "rounding":
-        if abs(off) > broken.account.tolerance_minor:
-            limit = money_of(broken, broken.account.tolerance_minor)
-            raise NotAllowedNow(f"They differ by {money_of(broken, off)}: rounding is at most {limit} here.")
-        code = chart.ROUNDING.code
+        lock_rounding(broken)
+        refused = too_much(broken, line.day, off)
+        if refused:
+            raise NotAllowedNow(f"They differ by {money_of(broken, off)}. {refused}")
+        code, step = chart.ROUNDING.code, STEP
     elif rest == "fee":
         if off > 0 or abs(off) * 10 > abs(worth):
             raise NotAllowedNow(f"They differ by {money_of(broken, off)}: that is no fee the gateway kept back.")
         code = chart.GATEWAY_FEES.code
     else:
         raise InvalidInput(f"They differ by {money_of(broken, off)}: say what that is.", field="rest")
-    post_difference(broken, by, code, amount_minor=off, step="rest", text=f"{rest} between two that were linked")
+    text = f"{rest} between two that were linked"
+    post_difference(broken, by, code, amount_minor=off, step=step, text=text, line=line)
     carried.effects.append(f"{money_of(broken, off)} between them is {rest}.")
 
 

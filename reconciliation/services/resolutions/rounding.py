@@ -18,8 +18,7 @@ STEP: Final = "rounding"
 
 
 def _carry_out(broken: Break, answers: Answers, by: By) -> Carried:
-    # One at a time for an account: two at once would each see room for one.
-    StatementAccount.objects.select_for_update(no_key=True).get(pk=broken.account_id)
+    lock_rounding(broken)
     refused = why_no_rounding(broken)
     if refused:
         raise NotAllowedNow(refused)
@@ -27,17 +26,27 @@ def _carry_out(broken: Break, answers: Answers, by: By) -> Carried:
     return book_off(broken, by, chart.ROUNDING.code, step=STEP, text="rounding within tolerance", effect=effect)
 
 
+def lock_rounding(broken: Break) -> None:
+    """One at a time for an account: two at once would each see room for one."""
+    StatementAccount.objects.select_for_update(no_key=True).get(pk=broken.account_id)
+
+
 def why_no_rounding(broken: Break) -> str:
     """Why it can not pass as rounding; empty: it can."""
-    account, line = broken.account, broken.line
-    size = abs(off_of(broken))
-    if not size or line is None:
+    off, line = off_of(broken), broken.line
+    if not off or line is None:
         return "There is no line whose sum is off by a little."
+    return too_much(broken, line.day, off)
+
+
+def too_much(broken: Break, day: date, off_minor: int) -> str:
+    """Why so much of a line of this day is more than rounding; empty: it is not."""
+    account, size = broken.account, abs(off_minor)
     if not account.tolerance_minor:
         return f"{account.name} accepts no rounding: its terms name no tolerance."
     if size > account.tolerance_minor:
         return f"It is more than the {money_of(broken, account.tolerance_minor)} a line that may pass as rounding."
-    if booked_on(account, broken.currency, line.day) + size > account.tolerance_day_minor:
+    if booked_on(account, broken.currency, day) + size > account.tolerance_day_minor:
         return f"With it the day would have more than {money_of(broken, account.tolerance_day_minor)} of rounding."
     return ""
 

@@ -205,7 +205,7 @@ def test_a_link_takes_what_was_only_late_and_says_what_the_rest_is(scene: Scene)
     broken = unknown(scene)
     with pytest.raises(InvalidInput, match="say what that is"):
         scene.resolve(broken, "link_by_hand", counterpart=movement.public_id)
-    with pytest.raises(NotAllowedNow, match="rounding is at most"):
+    with pytest.raises(NotAllowedNow, match="accepts no rounding"):
         scene.resolve(broken, "link_by_hand", counterpart=movement.public_id, rest="rounding")
     scene.resolve(broken, "link_by_hand", counterpart=movement.public_id, rest="fee")
     assert (_sum("5010"), scene.residual()) == (10, 0)
