@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from ledger.money import Money
-from payments.errors import InvalidInput, NotAllowedNow, PaymentsError
+from payments.errors import Conflict, InvalidInput, NotAllowedNow, PaymentsError
 from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Approval, Line
 from payments.services.approvals import ask_approval
@@ -99,10 +99,12 @@ def resolve_bulk(break_id: str, wish: BulkWish, *, actor: Actor, clock: Clock) -
     Raises: Forbidden, InvalidInput, NotAllowedNow, Conflict. Idempotent on: request_id.
     Writes: for each break what its fix writes, or a note with the refusal; the header.
     """
+    command = _check(wish, actor)
     earlier = Resolution.objects.filter(request_id=wish.request_id).first()
     if earlier is not None:
+        if earlier.inputs.get("versions") != dict(wish.versions):
+            raise Conflict("This request was for other breaks. Open the list again.", what=earlier.public_id)
         return BulkDone(header=earlier)
-    command = _check(wish, actor)
     _ask_gateway(command, wish, actor, clock)
     now = clock()
     with transaction.atomic():

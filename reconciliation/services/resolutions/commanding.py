@@ -130,11 +130,13 @@ def resolve(break_id: str, wish: Wish, *, actor: Actor, clock: Clock) -> Done:
     Idempotent on: request_id. Writes: entries, match, break, resolution in one transaction; or the request alone.
     Locks: the break, then what the command locks.
     """
-    earlier = Resolution.objects.filter(request_id=wish.request_id).first()
-    if earlier is not None:
-        return Done(resolution=earlier)
     command = command_of(wish.command)
     _check(command, wish, actor)
+    earlier = Resolution.objects.filter(request_id=wish.request_id).first()
+    if earlier is not None:
+        if not earlier.breaks.filter(broken__public_id=break_id).exists():
+            raise Conflict("This request has ended another break. Open this one again.", what=earlier.public_id)
+        return Done(resolution=earlier)
     _before(command, break_id, wish, actor, clock)
     now = clock()
     with transaction.atomic():
