@@ -41,7 +41,7 @@ class MetFilter(admin.SimpleListFilter):
 class LineAdmin(LockedAdmin):
     """Lines of reports, the newest first."""
 
-    list_display = ("line", "place", "account_shown", "day_shown", "gross", "net", "reference", "payout_id")
+    list_display = ("line", "place", "account_shown", "day_shown", "gross", "net", "named")
     list_display_links = ("line",)
     list_filter = ("account", "kind", MetFilter)
     exact_search = ("line_key", "gateway_id", "reference", "payout_id")
@@ -91,6 +91,10 @@ class LineAdmin(LockedAdmin):
     @admin.display(description="Net")
     def net(self, line: Line) -> SafeString:
         return display.DASH if line.net_minor is None else display.money(line.net_minor, line.currency)
+
+    @admin.display(description="Reference and payout")
+    def named(self, line: Line) -> SafeString:
+        return format_html('{}<br><span class="cf-hint">{}</span>', line.reference or display.DASH, line.payout_id)
 
     # -- one line ------------------------------------------------------------------------------------------------------
     def detail_context(self, request: HttpRequest, obj: Any, now: datetime) -> dict[str, Any]:
