@@ -57,9 +57,8 @@ def day_digest(first_day: date | None, last_day: date) -> DayDigest:
         digest.update(_text(header))
         for line in postings:
             digest.update(_text(line[_HEADER:]))
-            currency, amount = line[_HEADER + 1], line[_HEADER + 4]
-            if amount > 0:
-                debits[currency] += amount
+            if line[14] > 0:
+                debits[line[11]] += line[14]
     return DayDigest(count, digest.hexdigest(), dict(sorted(debits.items())))
 
 

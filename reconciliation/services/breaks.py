@@ -107,8 +107,9 @@ def _money(item: FoundBreak) -> _Money:
 def _timed(rows: QuerySet[Break]) -> dict[tuple[str, str], set[_Money]]:
     """What people have marked as timing, with the sum they saw: another sum of the same name was marked by nobody."""
     timed: dict[tuple[str, str], set[_Money]] = {}
-    for kind, key, *money in rows.values_list("kind", "key", "difference_minor", "value_minor", "currency"):
-        timed.setdefault((kind, key), set()).add((money[0], money[1], money[2]))
+    names = ("kind", "key", "difference_minor", "value_minor", "currency")
+    for kind, key, difference, value, currency in rows.values_list(*names):
+        timed.setdefault((kind, key), set()).add((difference, value, currency))
     return timed
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def certificate(db: None) -> dict[str, Any]:
     post(capture("day/1"))
-    made = closing.close_day(DAY, actor=person("fay"), now=LATER).certificate
+    made: dict[str, Any] = closing.close_day(DAY, actor=person("fay"), now=LATER).certificate
     assert objections_to(made) == []
     return made
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_two_people_who_end_one_break_at_once_end_it_once(night: Night) -> None:
         return ""
 
     with ThreadPoolExecutor(2) as pool:
-        said = [future.result(timeout=30) for future in [elsewhere(pool, lambda at=at: fix(at)) for at in range(2)]]
+        said = [future.result(timeout=30) for future in [elsewhere(pool, partial(fix, at)) for at in range(2)]]
     assert sorted(bool(text) for text in said) == [False, True]
     assert (booked("5010"), Resolution.objects.count(), residual(night)) == (500, 1, 0)
 
@@ -117,6 +118,6 @@ def test_two_who_take_it_back_at_once_take_it_back_once(night: Night) -> None:
         return ""
 
     with ThreadPoolExecutor(2) as pool:
-        said = [future.result(timeout=30) for future in [elsewhere(pool, lambda at=at: back(at)) for at in range(2)]]
+        said = [future.result(timeout=30) for future in [elsewhere(pool, partial(back, at)) for at in range(2)]]
     assert sorted(bool(text) for text in said) == [False, True]
     assert (booked("5010"), residual(night)) == (0, 0)
