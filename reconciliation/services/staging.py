@@ -54,6 +54,8 @@ _LIMITS: Final = {
     "presentment_currency": 10,
 }
 _SHORTEST_LIMIT: Final = min(_LIMITS.values())
+_LARGEST: Final = BIGINT_MAX // 10_000
+"""Minor units of one line: beyond it the sums of a few lines could not be kept, and no night of the account would end."""
 _NULL: Final = "\x01"
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _ESCAPES: Final = dict.fromkeys(range(32), " ") | {92: "\\\\", 9: "\\t", 10: "\\n", 13: "\\r"}
@@ -150,7 +152,7 @@ class Stage:
             for name, limit in _LIMITS.items():
                 if len(getattr(line, name)) > limit:
                     return f"Its {name.replace('_', ' ')} is longer than {limit} characters."
-        if not all(amount is None or -BIGINT_MAX <= amount <= BIGINT_MAX for amount in _amounts(line)):
+        if not all(amount is None or -_LARGEST <= amount <= _LARGEST for amount in _amounts(line)):
             return "An amount is more than the books can hold."
         if not f"{named}{line.status}{line.method}".isprintable() and _CONTROL.search(
             f"{named}{line.status}{line.method}"

@@ -169,3 +169,10 @@ def test_a_formula_in_a_cell_stays_text_and_a_nul_is_rejected() -> None:
     rows = (sale(1, Order="=cmd|' /C calc'!A0"), sale(2, Order="o\0x"))
     statement = ingest("acme", BytesIO(csv_file(*rows)), name="x", actor=SYSTEM, now=NOW)
     assert (statement.lines_new, statement.lines_rejected) == (1, 1)
+
+
+def test_amounts_whose_sum_no_night_could_keep_are_rejected() -> None:
+    gateway()
+    rows = (sale(number, "90000000000000000.00", "", "") for number in (1, 2))
+    statement = ingest("acme", BytesIO(csv_file(*rows, sale(3))), name="x", actor=SYSTEM, now=NOW)
+    assert (statement.lines_new, statement.lines_rejected) == (1, 2)
