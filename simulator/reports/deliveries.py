@@ -208,5 +208,23 @@ def _rezoned(plan: Plan, world: World, _: Random) -> None:
     for currency in sorted({row.currency for row in skipped}):
         off = sum(abs(row.net) for row in skipped if row.currency == currency)
         plan.labels.append(Label("report_restated", "convesiopay", f"{key}:{currency}", off, 0, currency))
+    for row in skipped:
+        _without(plan, world, row, skipped)
     wrong = _daily("convesiopay", day, written="utc")
     plan.replace("convesiopay", day, wrong, _corrected(plan, "convesiopay", day))
+
+
+def _without(plan: Plan, world: World, row: Row, skipped: list[Row]) -> None:
+    """While a row is not read: the rest of its capture is too little; and of two alike the one that is read counts as the first."""
+    for other in world.rows["convesiopay"]:
+        if other in skipped or not row.gateway_id or (other.gateway_id, other.kind) != (row.gateway_id, row.kind):
+            continue
+        if other.gross == row.gross:
+            world.labels = [
+                replace(label, key=f"line:{row.key}") if label.key == f"line:{other.key}" else label
+                for label in world.labels
+            ]
+        else:
+            key, between = f"line:{other.key}", other.worth - other.gross - row.gross
+            label = Label("amount_mismatch", "convesiopay", key, abs(row.gross), between, other.currency, passing=True)
+            plan.labels.append(label)
