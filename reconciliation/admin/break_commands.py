@@ -119,7 +119,7 @@ def entry_rows(entries: tuple[EntryView, ...]) -> list[tuple[Shown, ...]]:
     return [
         (
             f"{line.ref.code} {line.account_name}",
-            line.ref.gateway or line.ref.customer or line.ref.currency,
+            line.ref.gateway or line.ref.customer,
             Amount(line.debit_minor, line.ref.currency) if line.debit_minor else "",
             Amount(line.credit_minor, line.ref.currency) if line.credit_minor else "",
         )

@@ -99,7 +99,9 @@ class OwnJournalForm(CommandForm):
     )
     currency = forms.CharField(max_length=10, help_text="As USD.")
     gateway = forms.CharField(
-        max_length=40, required=False, help_text="Slug of the gateway account, for accounts kept by gateway."
+        max_length=40,
+        required=False,
+        help_text="For accounts kept by gateway: nmi, stripe or its name in the ledger.",
     )
     lines = JournalForm.base_fields["lines"]
     text = forms.CharField(

@@ -29,7 +29,7 @@ from reconciliation.admin.break_filters import AgeFilter, KindFilter, OwnerFilte
 from reconciliation.models import Break, BreakEvidence
 from reconciliation.queries import break_page as pages
 from reconciliation.queries.break_queue import CauseRow, causes, standing
-from reconciliation.queries.break_words import age_of, bucket_of, kind_chip, kind_words, state_chip
+from reconciliation.queries.break_words import age_of, kind_chip, kind_words, state_chip
 from reconciliation.services.resolutions.base import RESOLVE
 from reconciliation.services.resolutions.bulk import breaks_of_cause
 from reconciliation.services.resolutions.commanding import Option, options_of
@@ -246,7 +246,7 @@ class BreakAdmin(LockedAdmin):
             "rows": [
                 (
                     link_to(row.public_id),
-                    f"{row.day:%d %b %Y}, {bucket_of(age_of(row.day, timezone.now().date()))}",
+                    f"{row.day:%d %b %Y}",
                     Amount(row.difference_minor, row.currency) if row.currency else None,
                     Amount(row.value_minor, row.currency) if row.currency else None,
                 )

@@ -108,7 +108,7 @@ def _preview_journal(call: CommandCall) -> Preview:
         rows=[
             (
                 f"{line.account.code} {line.account.spec.name}",
-                line.account.gateway or line.account.currency,
+                line.account.gateway,
                 Amount(line.amount_minor, line.account.currency) if line.amount_minor > 0 else "",
                 Amount(-line.amount_minor, line.account.currency) if line.amount_minor < 0 else "",
             )
