@@ -20,20 +20,25 @@ from console.commands import CommandCall, CommandPage
 from console.ordered import OrderedChangeList
 from console.rights import holds_right
 from console.values import Chip, KeyValue, Outcome, Preview, Step, Tone
+from ledger.money import MINOR_DIGITS, Money, MoneyError
 from payments.admin.payment_commands import describe_conflict
-from payments.admin.payment_forms import CommandForm
+from payments.admin.payment_forms import CommandForm, amount_field
 from payments.errors import Conflict, PaymentsError
 from payments.queries.review_page import roles_that_may
 from payments.services.actors import Actor
 from reconciliation.models import StatementAccount
 from reconciliation.queries import terms_page as pages
+from reconciliation.queries.terms_words import form_currency, hours_text, seconds_of
 from reconciliation.services import terms
 from reconciliation.services.ingestion import RUN
 from reconciliation.sources.registry import SOURCES
 
 _LISTS = ("currencies", "holidays", "alert_to")
+_SUMS = {"tolerance_minor": 2**31 - 1, "tolerance_day_minor": 2**31 - 1, "alert_value_minor": 2**63 - 1}
+"""Terms that are money, with the most each can hold in minor units."""
 FETCHED = Chip("asked by API", Tone.INFO, "sync", "Its report is asked for every night.")
 FILES = Chip("files", Tone.QUIET, "upload_file", "People import its report.")
+_FORM = "Written as in the first currency above, with two decimals where any is settled."
 
 
 class TermsForm(CommandForm):
@@ -55,13 +60,19 @@ class TermsForm(CommandForm):
     nightly_hour = forms.IntegerField(initial=6, help_text="When its report of yesterday is expected, in its zone.")
     lag_days = forms.IntegerField(initial=2, help_text="What a movement may take to be reported.")
     lag_cap_days = forms.IntegerField(initial=10, help_text="After it a movement is missing, whatever the calendar.")
-    early_seconds = forms.IntegerField(initial=86_400, help_text="A younger line may be there before we heard of it.")
+    early_seconds = forms.DecimalField(
+        initial="24",
+        min_value=0,
+        max_digits=9,
+        decimal_places=4,
+        help_text="In hours, such as 24 or 1.5. A younger line may be there before we heard of it.",
+    )
     bank_days = forms.IntegerField(initial=2, help_text="What it may take to be in the bank.")
-    tolerance_minor = forms.IntegerField(initial=0, help_text="Minor units, booked by itself.")
-    tolerance_day_minor = forms.IntegerField(initial=0, help_text="Minor units of one currency.")
+    tolerance_minor = amount_field("", f"{_FORM} Booked by itself up to this.")
+    tolerance_day_minor = amount_field("", f"{_FORM} And up to this in all of one currency.")
     holidays = forms.CharField(required=False, help_text="Days as 2026-12-25, with commas.")
     alert_count = forms.IntegerField(initial=10, help_text="0: never.")
-    alert_value_minor = forms.IntegerField(initial=100_000, help_text="Minor units. 0: never.")
+    alert_value_minor = amount_field("", f"{_FORM} 0: never.")
     alert_age_days = forms.IntegerField(initial=7, help_text="0: never.")
     alert_share = forms.DecimalField(
         initial=Decimal(1),
@@ -83,7 +94,22 @@ class TermsForm(CommandForm):
         cleaned = super().clean()
         for name in _LISTS:
             cleaned[name] = [part.strip() for part in str(cleaned.get(name, "")).split(",") if part.strip()]
+        if "early_seconds" in cleaned:
+            cleaned["early_seconds"] = seconds_of(cleaned["early_seconds"])
+        unknown = [code for code in cleaned["currencies"] if code not in MINOR_DIGITS]
+        if unknown:
+            self.add_error("currencies", f"Currency {unknown[0][:10]!r} is in no table.")
+            return cleaned
+        for name in _SUMS:
+            if name in cleaned:
+                self._read_sum(name, form_currency(cleaned["currencies"]))
         return cleaned
+
+    def _read_sum(self, name: str, currency: str) -> None:
+        try:
+            self.cleaned_data[name] = _minor(self.cleaned_data[name], currency, _SUMS[name])
+        except MoneyError as error:
+            self.add_error(name, str(error))
 
 
 class BankForm(TermsForm):
@@ -189,7 +215,7 @@ class StatementAccountAdmin(LockedAdmin):
             describe_conflict=describe_conflict,
             facts=lambda row: pages.facts_of(row) if row else [],
             return_to=self._back,
-            initial=lambda row: _values(row) if row is not None else {"source": "camt053"},
+            initial=lambda row: _values(row if row is not None else StatementAccount(source="camt053")),
         )
 
     def _back(self, row: Any) -> str:
@@ -220,7 +246,17 @@ def _values(account: StatementAccount) -> dict[str, Any]:
     """Terms as the form shows them."""
     plain = {name: getattr(account, name) for name in terms.EDITABLE}
     lists = {name: ", ".join(map(str, plain[name])) for name in _LISTS}
-    return plain | lists | {"version": account.version}
+    currency = form_currency(account.currencies)
+    sums = {name: Money(plain[name], currency).to_decimal_string() for name in _SUMS}
+    return plain | lists | sums | {"early_seconds": hours_text(account.early_seconds), "version": account.version}
+
+
+def _minor(typed: str, currency: str, most_minor: int) -> int:
+    """A sum as typed, in minor units. Raises: MoneyError, also for one that a term can not hold."""
+    found = Money.parse(typed.strip(), currency).amount_minor
+    if not 0 <= found <= most_minor:
+        raise MoneyError(f"It is a sum from 0 to {Money(most_minor, currency)}.")
+    return found
 
 
 def _changes(call: CommandCall) -> dict[str, Any]:

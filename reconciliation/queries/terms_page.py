@@ -11,6 +11,7 @@ from django.urls import reverse
 from console.values import Amount, Chip, KeyValue, Link, Shown, Tone
 from reconciliation.models import ColumnMapping, ContractRate, Statement, StatementAccount
 from reconciliation.queries.statement_page import days_of, statement_chip
+from reconciliation.queries.terms_words import hours_text, sum_words
 from reconciliation.sources.registry import SOURCES
 
 STATEMENT_COLUMNS: Final = ("Report", "Covers", "Lines", "State")
@@ -52,7 +53,7 @@ def clocks_of(account: StatementAccount) -> list[KeyValue]:
         KeyValue("Compared", night),
         KeyValue("A movement may take", f"{account.lag_days} business days", "to stand in a report"),
         KeyValue("And is missing after", f"{account.lag_cap_days} days", "whatever the lag"),
-        KeyValue("A line may be ahead of us for", f"{account.early_seconds // 3600} h"),
+        KeyValue("A line may be ahead of us for", f"{hours_text(account.early_seconds)} h"),
         KeyValue("A payout may take", f"{account.bank_days} bank days", "to be in the bank"),
         KeyValue("Holidays", ", ".join(account.holidays) or "weekends only"),
     ]
@@ -60,12 +61,11 @@ def clocks_of(account: StatementAccount) -> list[KeyValue]:
 
 def alarms_of(account: StatementAccount) -> list[KeyValue]:
     """What is booked by itself, and what rings."""
-    currency = account.currencies[0] if len(account.currencies) == 1 else ""
     return [
-        KeyValue("Rounding booked by itself", _minor(account.tolerance_minor, currency), "per line"),
-        KeyValue("And in all", _minor(account.tolerance_day_minor, currency), "per day and currency"),
+        KeyValue("Rounding booked by itself", _sum(account.tolerance_minor, account), "per line"),
+        KeyValue("And in all", _sum(account.tolerance_day_minor, account), "per day and currency"),
         KeyValue("Rings from", f"{account.alert_count} open differences" if account.alert_count else "no count"),
-        KeyValue("Or from", _minor(account.alert_value_minor, currency) if account.alert_value_minor else "no value"),
+        KeyValue("Or from", _sum(account.alert_value_minor, account) if account.alert_value_minor else "no value"),
         KeyValue("Or from an age of", f"{account.alert_age_days} days" if account.alert_age_days else "no age"),
         KeyValue("Or from a share of", f"{account.alert_share} % of lines" if account.alert_share else "no share"),
         KeyValue("Told by e-mail", ", ".join(account.alert_to) or "nobody"),
@@ -152,5 +152,6 @@ def _mapping_link(mapping: ColumnMapping) -> Link:
     return Link(f"version {mapping.number}", reverse("admin:reconciliation_columnmapping_change", args=(mapping.pk,)))
 
 
-def _minor(amount_minor: int, currency: str) -> Shown:
-    return Amount(amount_minor, currency) if currency else f"{amount_minor:,} minor units"
+def _sum(amount_minor: int, account: StatementAccount) -> Shown:
+    one = account.currencies[0] if len(account.currencies) == 1 else ""
+    return Amount(amount_minor, one) if one else sum_words(amount_minor, account.currencies)

@@ -18,6 +18,7 @@ from payments.services.actors import Actor
 from payments.services.approvable import Approvable, Arguments, Line
 from payments.services.approvals import ask_approval
 from reconciliation.models import StatementAccount
+from reconciliation.queries.terms_words import hours_text, sum_words
 from reconciliation.sources.registry import SOURCES
 
 EDIT: Final = "reconciliation.edit_terms"
@@ -53,7 +54,7 @@ _LABELS: Final = {
     "nightly_hour": "Hour of the night",
     "lag_days": "Lag in business days",
     "lag_cap_days": "Longest lag in calendar days",
-    "early_seconds": "Head start of a report in seconds",
+    "early_seconds": "Head start of a report",
     "bank_days": "Bank days of a payout",
     "tolerance_minor": "Rounding per line",
     "tolerance_day_minor": "Rounding per day",
@@ -122,8 +123,8 @@ def ask_bank_account(
 def differences(account: StatementAccount, changes: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What changes: (label, now, then) in words. Raises: InvalidInput naming the field, also where nothing changes."""
     wanted = _applied(account, changes)
-    before = {} if not account.pk else {name: words_of(name, getattr(account, name)) for name in EDITABLE}
-    after = {name: words_of(name, getattr(wanted, name)) for name in EDITABLE}
+    before = {} if not account.pk else {name: words_of(account, name) for name in EDITABLE}
+    after = {name: words_of(wanted, name) for name in EDITABLE}
     found = [
         (label_of(name), before.get(name, "–"), after[name]) for name in EDITABLE if before.get(name) != after[name]
     ]
@@ -144,8 +145,9 @@ def label_of(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " ").capitalize())
 
 
-def words_of(name: str, value: Any) -> str:
+def words_of(account: StatementAccount, name: str) -> str:
     """A term as text."""
+    value = getattr(account, name)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
@@ -153,7 +155,9 @@ def words_of(name: str, value: Any) -> str:
     if name == "source":
         return SOURCES[value].words if value in SOURCES else str(value)
     if name.endswith("_minor"):
-        return f"{value:,} minor units"
+        return sum_words(value, account.currencies)
+    if name == "early_seconds":
+        return f"{hours_text(value)} h"
     return "not set" if value is None else str(value)
 
 

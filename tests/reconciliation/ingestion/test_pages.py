@@ -18,6 +18,7 @@ from tests.reconciliation.ingestion.reports import COLUMNS, DAY, csv_file, gatew
 pytestmark = pytest.mark.django_db
 UPLOAD = reverse("admin:reconciliation_statement_upload")
 LIST = reverse("admin:reconciliation_statement_changelist")
+SUMS = ("tolerance_minor", "tolerance_day_minor", "alert_value_minor")
 
 
 @pytest.fixture(autouse=True)
@@ -170,6 +171,58 @@ def test_terms_are_changed_by_two_people(fay):
     assert (changed.lag_days, changed.currencies, changed.version) == (4, ["USD", "EUR"], 1)
     words = text_of(fay.get(reverse("admin:reconciliation_statementaccount_change", args=(account.pk,))))
     assert "4 business days" in words
+
+
+def test_sums_are_typed_as_money_and_the_head_start_in_hours(fay):
+    account = gateway(currencies=["USD", "JPY"], tolerance_minor=5, early_seconds=100)
+    path = reverse("admin:reconciliation_statementaccount_edit", args=(account.pk,))
+    form = fay.get(path).context["form"]
+    assert [form[name].value() for name in SUMS] == ["0.05", "0.00", "1000.00"]
+    shown, confirmed = prepare(fay, path, alert_value_minor="2500.5", early_seconds="1.5", reason="A larger shop")
+    words = text_of(shown)
+    assert "Alarm from value at risk 1,000.00 USD, 100,000 JPY → 2,500.50 USD, 250,050 JPY" in words
+    assert "Head start of a report 0.0278 h → 1.5 h" in words
+    assert "Rounding per line" not in words  # as it was: 100 seconds and 0.05 come back as the same numbers
+    fay.post(path, confirmed)
+    request = Approval.objects.get()
+    assert "2,500.50 USD" in text_of(fay.get(reverse("admin:payments_approval_change", args=(request.public_id,))))
+    assert _agree(signed_in("finance", "carl")).state == "executed"
+    changed = StatementAccount.objects.get()
+    assert (changed.tolerance_minor, changed.alert_value_minor, changed.early_seconds) == (5, 250_050, 5400)
+    words = text_of(fay.get(reverse("admin:reconciliation_statementaccount_change", args=(account.pk,))))
+    assert "2,500.50 USD, 250,050 JPY" in words
+    assert "1.5 h" in words
+    shown, _ = prepare(fay, path, lag_days="4", reason="Once more")
+    assert text_of(shown).count("→") == 1
+
+
+def test_sums_of_an_account_of_any_currency_say_so(fay):
+    account = gateway(tolerance_minor=5)
+    shown = fay.get(reverse("admin:reconciliation_statementaccount_change", args=(account.pk,)))
+    assert "0.05 of any currency with two decimals" in text_of(shown)
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "said"),
+    [
+        ({"tolerance_minor": "0,05"}, "tolerance_minor", "'0,05' is not an amount"),
+        ({"tolerance_minor": "-1"}, "tolerance_minor", "from 0 to 21474836.47 USD"),
+        ({"tolerance_day_minor": "30000000"}, "tolerance_day_minor", "from 0 to 21474836.47 USD"),
+        ({"alert_value_minor": "1.234"}, "alert_value_minor", "'1.234' has 3 decimals, but USD has 2."),
+        ({"currencies": "JPY", "alert_value_minor": "1.5"}, "alert_value_minor", "1 decimal, but JPY has none"),
+        ({"currencies": "US"}, "currencies", "'US' is in no table"),
+        ({"early_seconds": "a day"}, "early_seconds", "Enter a number."),
+        ({"early_seconds": "-1"}, "early_seconds", "greater than or equal to 0"),
+        ({"early_seconds": "1e9"}, "early_seconds", "no more than 9 digits"),
+    ],
+)
+def test_a_slip_in_a_sum_or_a_span_is_refused_on_its_field(fay, typed, field, said):
+    account = gateway()
+    path = reverse("admin:reconciliation_statementaccount_edit", args=(account.pk,))
+    whole = {"tolerance_minor": "0", "tolerance_day_minor": "0", "alert_value_minor": "0"}
+    shown, _ = prepare(fay, path, **{**whole, "reason": "Because", **typed})
+    assert shown.status_code == 422
+    assert {name: said in " ".join(errors) for name, errors in shown.context["form"].errors.items()} == {field: True}
 
 
 def test_a_bank_account_is_asked_for(fay):
