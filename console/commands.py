@@ -109,6 +109,9 @@ class CommandPage:
         except self.refusals as refusal:
             form.add_error(None, str(refusal))
             return self._show(request, admin, subject, form)
+        if preview.objections:
+            form.add_error(None, preview.summary)
+            return self._show(request, admin, subject, form, {"objections": preview.objections})
         seal = {"shown": self._digest(request, subject, form), "version": preview.version, "request_id": request_id}
         context = {"preview": preview, "seal": signing.dumps(seal, salt=_SALT), "seal_name": _SEAL}
         return self._show(request, admin, subject, form, context)

@@ -133,13 +133,17 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a command would do, before it is done: facts in words, and the lines it would write."""
+    """What a command would do, before it is done: facts in words, and the lines it would write.
+
+    `objections` say why it can not be done, each with the page that mends it: while there is one nothing can be confirmed.
+    """
 
     summary: str
     facts: Sequence[KeyValue] = ()
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[Shown]] = ()
     warnings: Sequence[str] = ()
+    objections: Sequence[tuple[str, Link | None]] = ()
     version: str = ""
 
 

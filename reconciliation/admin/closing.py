@@ -24,7 +24,7 @@ from console.rights import holds_right
 from console.values import KeyValue, Outcome, Preview, Tone
 from payments.admin.payment_commands import describe_conflict
 from payments.admin.payment_forms import CommandForm
-from payments.errors import Conflict, NotAllowedNow, PaymentsError
+from payments.errors import Conflict, PaymentsError
 from payments.services.actors import Actor
 from reconciliation.models import DayClose
 from reconciliation.queries import close_page as pages
@@ -73,7 +73,9 @@ def _preview_close(call: CommandCall) -> Preview:
     day: date = call.answers["day"]
     found = closing.preview_close(day, exceptions=_exceptions(call), actor=Actor.for_user(call.actor))
     if found.refused:
-        raise NotAllowedNow(f"{day} can not be closed. " + " ".join(found.refused) + _way_on(found))
+        return Preview(
+            f"{day} can not be closed.{_way_on(found)}", objections=[(one.text, one.way) for one in found.refused]
+        )
     state = found.state
     facts = [
         KeyValue("Covers", pages.span(state.first_day, day)),

@@ -9,8 +9,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.module_loading import import_string
 
+from console.links import link_to
+from console.values import Link
 from ledger import queries as ledger
 from ledger.money import Money
 from reconciliation.models import Break, DayClose, Run, Statement, StatementAccount
@@ -23,10 +26,14 @@ SHOWN_FINDINGS = 20
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a day can not be closed. `account` is set where a person may except the account with a reason, and two people."""
+    """Why a day can not be closed. `account` is set where a person may except the account with a reason, and two people.
+
+    `way` leads to the page that mends it, where there is one.
+    """
 
     text: str
     account: str = ""
+    way: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,12 @@ def state_again(first: date | None, day: date) -> DayState:
 
 
 def _state(first: date | None, day: date, books: tuple[Objection, ...]) -> DayState:
-    proofs = [_proof(found) for found in _proofs(day)]
+    proofs, runs = [_proof(found) for found in _proofs(day)], _runs(day)
     return DayState(
         first_day=first,
         day=day,
-        objections=(*books, *_of_comparisons(day), *_of_proofs(proofs)),
-        runs=tuple(_run(run) for run in _runs(day)),
+        objections=(*books, *_of_comparisons(day, runs), *_of_proofs(proofs, runs)),
+        runs=tuple(_run(run) for run in runs),
         proofs=tuple(proofs),
         reports=tuple(_report(statement) for statement in _reports(first, day)),
         open_breaks=tuple(_break(broken) for broken in open_breaks(day)),
@@ -95,22 +102,37 @@ def standing_close(day: date) -> DayClose | None:
 def _of_books() -> Iterator[Objection]:
     findings = ledger.verify_books([import_string(path) for path in settings.LEDGER_PROOFS])
     for finding in findings[:SHOWN_FINDINGS]:
-        yield Objection(f"The books do not hold: {finding.kind} at {finding.subject}, {finding.detail}.")
+        text = f"The books do not hold: {finding.kind} at {finding.subject}, {finding.detail}."
+        found = link_to(finding.subject)
+        yield Objection(text, way=found if found.url else None)
     if len(findings) > SHOWN_FINDINGS:
         yield Objection(f"… and {len(findings) - SHOWN_FINDINGS} more findings of verify_ledger.")
 
 
-def _of_comparisons(day: date) -> Iterator[Objection]:
-    runs = {run.account_id: run for run in _runs(day)}
+def _of_comparisons(day: date, runs: list[Run]) -> Iterator[Objection]:
+    ran = {run.account_id: run for run in runs}
     for account in compared(day):
-        run = runs.get(account.pk)
+        run = ran.get(account.pk)
         if run is None:
-            yield Objection(f"{account.name} was not compared for {day}.", account.slug)
+            yield Objection(f"{account.name} was not compared for {day}.", account.slug, _to_report(account))
         elif run.state != RunState.DONE:
             why = f": {run.because}" if run.because else "."
-            yield Objection(f"The comparison of {account.name} for {day} is {run.state}{why}", account.slug)
+            yield Objection(
+                f"The comparison of {account.name} for {day} is {run.state}{why}", account.slug, _to_run(run)
+            )
         elif not run.balanced:
-            yield Objection(f"The equations of {account.name} for {day} do not hold: run it again.")
+            yield Objection(f"The equations of {account.name} for {day} do not hold: run it again.", way=_to_run(run))
+
+
+def _to_report(account: StatementAccount) -> Link:
+    """Where its report comes in: by a file, or by the comparison that asks for it."""
+    if account.fetched:
+        return Link("Compare the day", reverse("admin:reconciliation_run_compare"))
+    return Link("Import its report", f"{reverse('admin:reconciliation_statement_upload')}?account={account.slug}")
+
+
+def _to_run(run: Run) -> Link:
+    return Link("Its comparison", reverse("admin:reconciliation_run_change", args=(run.public_id,)))
 
 
 def _proofs(day: date) -> Iterator[Proof]:
@@ -120,12 +142,18 @@ def _proofs(day: date) -> Iterator[Proof]:
             yield proof(account.pk, currency, day)
 
 
-def _of_proofs(proofs: list[dict[str, Any]]) -> Iterator[Objection]:
+def _of_proofs(proofs: list[dict[str, Any]], runs: list[Run]) -> Iterator[Objection]:
+    ran = {run.account.slug: run for run in runs}
     for found in proofs:
         if found["residual_minor"]:
             left = Money(found["residual_minor"], found["currency"])
             text = f"{left} of the difference between {found['account']} and our books is explained by nothing."
-            yield Objection(text, found["account"])
+            run = ran.get(found["account"])
+            yield Objection(text, found["account"], _to_proof(run, found["currency"]) if run else None)
+
+
+def _to_proof(run: Run, currency: str) -> Link:
+    return Link("Its proof", f"{reverse('admin:reconciliation_run_proof', args=(run.public_id,))}?currency={currency}")
 
 
 def _proof(found: Proof) -> dict[str, Any]:

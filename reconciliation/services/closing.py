@@ -41,7 +41,7 @@ class ClosePreview:
     """What a close would say. `refused` stops it; `excepted` are the accounts that two people may leave out."""
 
     state: DayState
-    refused: tuple[str, ...]
+    refused: tuple[Objection, ...]
     excepted: tuple[Objection, ...]
 
 
@@ -50,7 +50,7 @@ def preview_close(day: date, *, exceptions: Mapping[str, str], actor: Actor) -> 
     actor.require(CLOSE)
     _check_reasons(exceptions)
     state = state_of(day)
-    refused = tuple(one.text for one in state.objections if one.account not in exceptions or not one.account)
+    refused = tuple(one for one in state.objections if one.account not in exceptions or not one.account)
     return ClosePreview(state, refused, tuple(one for one in state.objections if one.account))
 
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).date()
 CLOSE, LEAVE_OUT = (reverse(f"admin:reconciliation_dayclose_{name}") for name in ("close", "leave_out"))
 UPLOAD = reverse("admin:reconciliation_openingfile_upload")
+IMPORT = reverse("admin:reconciliation_statement_upload")
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,26 @@ class TestClosing:
     def test_what_stops_it_is_named_on_the_form(self, fay: Client, nmi: StatementAccount) -> None:
         shown = fay.post(CLOSE, {"day": YESTERDAY.isoformat(), "step": "preview"})
         assert (shown.status_code, "NMI was not compared" in text_of(shown)) == (422, True)
+
+    def test_each_objection_stands_alone_and_leads_to_the_page_that_mends_it(
+        self, fay: Client, nmi: StatementAccount
+    ) -> None:
+        run = compared(nmi, YESTERDAY, balanced=False)
+        late = StatementAccount.objects.create(slug="late", name="Late", kind="gateway", source="csv")
+        asked = StatementAccount.objects.create(slug="asked", name="Asked", kind="gateway", source="csv", fetched=True)
+        shown = fay.post(CLOSE, {"day": YESTERDAY.isoformat(), "step": "preview"})
+        found = {text: way.url for text, way in shown.context["objections"]}
+        assert found == {
+            f"{asked.name} was not compared for {YESTERDAY}.": reverse("admin:reconciliation_run_compare"),
+            f"{late.name} was not compared for {YESTERDAY}.": f"{IMPORT}?account=late",
+            f"The equations of NMI for {YESTERDAY} do not hold: run it again.": reverse(
+                "admin:reconciliation_run_change", args=(run.public_id,)
+            ),
+        }
+        page = shown.content.decode()
+        assert all(f'href="{address}"' in page for address in found.values())
+        assert "preview_seal" not in page, "nothing can be confirmed"
+        assert all(fay.get(address).status_code == 200 for address in found.values())
 
     def test_an_account_is_left_out_by_two_people(self, fay: Client, carl: Client, nmi: StatementAccount) -> None:
         answers = {"day": YESTERDAY.isoformat(), "accounts": ["nmi"], "why": "its file comes on Monday"}
