@@ -268,6 +268,7 @@ CONSOLE_BANNERS: list[str] = [
 CONSOLE_QUEUES: list[str] = [
     "payments.queries.queues.reviews_due",
     "payments.queries.dispute_page.disputes_open",
+    "reconciliation.queries.night_queue.nights_in_trouble",
     "reconciliation.queries.break_waiting.breaks_waiting",
     "payments.queries.queues.incidents_open",
     "payments.admin.approval.approvals_waiting",

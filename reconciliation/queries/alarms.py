@@ -50,6 +50,12 @@ def expected_at(account: StatementAccount, day: date) -> datetime:
     return datetime.combine(after, time(account.nightly_hour), ZoneInfo(account.time_zone))
 
 
+def last_due(account: StatementAccount, now: datetime) -> date:
+    """The last day that should have been compared by itself: yesterday there, from the account's hour on."""
+    yesterday = now.astimezone(ZoneInfo(account.time_zone)).date() - timedelta(days=1)
+    return yesterday if now >= expected_at(account, yesterday) else yesterday - timedelta(days=1)
+
+
 def _silence(account: StatementAccount, now: datetime) -> Iterator[Level]:
     waiting = list(Run.objects.filter(account=account, state__in=_NOT_DONE).order_by("day"))
     late = [run for run in waiting if now - expected_at(account, run.day) >= SILENT_AFTER]

@@ -10,16 +10,15 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.models import Exists, Min, OuterRef
 
 from payments.errors import PaymentsError
 from reconciliation.models import Run, Statement, StatementAccount
-from reconciliation.queries.alarms import expected_at
+from reconciliation.queries.alarms import expected_at, last_due
 from reconciliation.services.running import run_day
 from reconciliation.states import RunState, StatementState
 
@@ -68,20 +67,13 @@ def plan(now: datetime) -> int:
 
 def _missing(account: StatementAccount, now: datetime) -> list[date]:
     """Days without a row, oldest first, up to the last one whose hour has come."""
-    last = _last_due(account, now)
+    last = last_due(account, now)
     rows = Run.objects.filter(account=account)
     begun = account.books_start_on or rows.aggregate(first=Min("day"))["first"] or last
     first = max(begun, last - timedelta(days=CATCH_UP_DAYS - 1))
     ran = set(rows.filter(day__gte=first).values_list("day", flat=True))
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
     return [day for day in days if day not in ran]
-
-
-def _last_due(account: StatementAccount, now: datetime) -> date:
-    zone = ZoneInfo(account.time_zone)
-    today = now.astimezone(zone).date()
-    over = now >= datetime.combine(today, time(account.nightly_hour), zone)
-    return today - timedelta(days=1 if over else 2)
 
 
 def _wake(now: datetime) -> None:
