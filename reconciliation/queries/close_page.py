@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from django.urls import reverse
@@ -11,7 +12,7 @@ from django.urls import reverse
 from console.links import link_to
 from console.values import Amount, Chip, KeyValue, Link, Shown, Tone
 from ledger.chart import CHART
-from reconciliation.models import DayClose
+from reconciliation.models import DayClose, StatementAccount
 from reconciliation.queries.break_words import kind_words
 from reconciliation.queries.closing import DayState
 
@@ -45,18 +46,19 @@ def close_chip(close: DayClose) -> Chip:
 
 
 def close_page(close: DayClose) -> ClosePage:
-    """Read from the certificate itself: what the page shows is what was certified."""
+    """Read from the certificate itself: what the page shows is what was certified, by the names accounts have today."""
     said: Mapping[str, Any] = close.certificate
+    names = _names()
     return ClosePage(
         chip=close_chip(close),
         facts=tuple(_facts(close)),
         books=tuple(_books(said)),
-        exceptions=tuple(KeyValue(account, why) for account, why in sorted(said["exceptions"].items())),
-        runs=tuple(_run(run) for run in said["runs"]),
-        proofs=tuple(_proof(found) for found in said.get("proofs", ())),
-        reports=tuple(_report(report) for report in said["reports"]),
-        breaks=tuple(_break(broken) for broken in said["open_breaks"]),
-        balances=tuple(_balance(row) for row in said["books"]["trial_balance"]),
+        exceptions=tuple(KeyValue(names.get(slug, slug), why) for slug, why in sorted(said["exceptions"].items())),
+        runs=tuple(_run(run, names) for run in said["runs"]),
+        proofs=tuple(_proof(found, names) for found in said.get("proofs", ())),
+        reports=tuple(_report(report, names) for report in said["reports"]),
+        breaks=tuple(_break(broken, names) for broken in said["open_breaks"]),
+        balances=tuple(_balances(said["books"]["trial_balance"], names)),
     )
 
 
@@ -69,7 +71,17 @@ def span(first: object, last: object) -> str:
 
 def preview_rows(state: DayState) -> tuple[tuple[Shown, ...], ...]:
     """The comparisons a close would rest on, for its preview."""
-    return tuple(_run(run) for run in state.runs)
+    names = _names()
+    return tuple(_run(run, names) for run in state.runs)
+
+
+def _names() -> dict[str, str]:
+    """What people call the accounts that a certificate knows by their slugs."""
+    return dict(StatementAccount.objects.values_list("slug", "name"))
+
+
+def _named(said: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    return names.get(said["account"], said["account"])
 
 
 def _facts(close: DayClose) -> list[KeyValue]:
@@ -102,12 +114,12 @@ def _books(said: Mapping[str, Any]) -> list[KeyValue]:
     return [*lines, KeyValue("Findings of the proofs", f"{books['findings']}")]
 
 
-def _run(run: Mapping[str, Any]) -> tuple[Shown, ...]:
+def _run(run: Mapping[str, Any], names: Mapping[str, str]) -> tuple[Shown, ...]:
     holds = Chip("holds", Tone.GOOD, "check_circle") if run["balanced"] else Chip(run["state"], Tone.BAD, "error")
     lines = run["lines"]
     counts = [_count(lines, name) for name in ("read", "matched", "booked", "broken")]
     address = reverse("admin:reconciliation_run_change", args=(run["run"],))
-    return (Link(run["account"], address), holds, *counts, run["rules"])
+    return (Link(_named(run, names), address), holds, *counts, run["rules"])
 
 
 def _count(lines: Mapping[str, Any], name: str) -> str:
@@ -117,26 +129,40 @@ def _count(lines: Mapping[str, Any], name: str) -> str:
     return f"{found:,}" if isinstance(found, int) else ""
 
 
-def _proof(found: Mapping[str, Any]) -> tuple[Shown, ...]:
-    names = ("books", "timing", "breaks", "gateway", "residual")
-    return (found["account"], *(Amount(found[f"{name}_minor"], found["currency"]) for name in names))
+def _proof(found: Mapping[str, Any], names: Mapping[str, str]) -> tuple[Shown, ...]:
+    parts = ("books", "timing", "breaks", "gateway", "residual")
+    return (_named(found, names), *(Amount(found[f"{part}_minor"], found["currency"]) for part in parts))
 
 
-def _report(report: Mapping[str, Any]) -> tuple[Shown, ...]:
+def _report(report: Mapping[str, Any], names: Mapping[str, str]) -> tuple[Shown, ...]:
     days = report["from"] if report["from"] == report["to"] else f"{report['from']} to {report['to']}"
     read = (f"{report['lines']:,}", f"{report['rejected']:,}")
     address = f"{reverse('admin:reconciliation_statement_changelist')}?q={report['sha256']}"
-    return (report["account"], Link(report["name"], address), days, *read, f"{report['sha256'][:16]}…")
+    return (_named(report, names), Link(report["name"], address), days, *read, f"{report['sha256'][:16]}…")
 
 
-def _break(broken: Mapping[str, Any]) -> tuple[Shown, ...]:
+def _break(broken: Mapping[str, Any], names: Mapping[str, str]) -> tuple[Shown, ...]:
     money = [Amount(broken[name], broken["currency"]) if broken["currency"] else None
              for name in ("value_minor", "difference_minor")]  # fmt: skip
     difference = Link(kind_words(broken["kind"]), link_to(broken["break"]).url)
-    return (difference, broken["account"], broken["day"], *money)
+    return (difference, _named(broken, names), broken["day"], *money)
 
 
-def _balance(row: Mapping[str, Any]) -> tuple[Shown, ...]:
+def _balances(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[tuple[Shown, ...]]:
+    """The lines of a currency, then its totals; memo accounts come last and have totals of their own."""
+    for (memo, currency), group in groupby(sorted(rows, key=_heap), key=_heap):
+        lines = list(group)
+        yield from (_balance(row, names) for row in lines)
+        sums = [sum(row[name] for row in lines) for name in ("debit_minor", "credit_minor")]
+        yield (f"Total {currency}{', memo' if memo else ''}", "", *(Amount(minor, currency) for minor in sums))
+
+
+def _heap(row: Mapping[str, Any]) -> tuple[bool, str]:
+    code = str(row["account"])
+    return code in CHART and CHART[code].memo, row["currency"]
+
+
+def _balance(row: Mapping[str, Any], names: Mapping[str, str]) -> tuple[Shown, ...]:
     sides = [Amount(row[name], row["currency"]) if row[name] else "" for name in ("debit_minor", "credit_minor")]
     code = str(row["account"])
-    return (f"{code} {CHART[code].name}" if code in CHART else code, row["gateway"], *sides)
+    return (f"{code} {CHART[code].name}" if code in CHART else code, names.get(row["gateway"], row["gateway"]), *sides)

@@ -10,13 +10,15 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from console.values import Amount
 from ledger.queries import closed_through
 from payments.models import Approval
 from reconciliation.models import DayClose, OpeningFile, StatementAccount
+from reconciliation.queries.close_page import close_page
 from reconciliation.queries.verification import objections_to
 from tests.ledger.books import capture, post
 from tests.payments.admin.desk import prepare, signed_in, text_of
-from tests.reconciliation.closing.test_closing import compared
+from tests.reconciliation.closing.test_closing import broken, compared
 from tests.reconciliation.closing.test_opening import GOOD
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,7 +66,7 @@ class TestClosing:
         shown, confirmed = prepare(fay, CLOSE, day=YESTERDAY.isoformat())
         words = text_of(shown)
         assert "Proofs of the books all hold" in words
-        assert "nmi check_circle holds" in words
+        assert "NMI check_circle holds" in words
         assert closed_through() is None
 
         done = fay.post(CLOSE, confirmed)
@@ -107,6 +109,36 @@ class TestClosing:
         assert agree(carl).state == "executed"
 
         assert DayClose.objects.get().certificate["exceptions"] == {"nmi": "its file comes on Monday"}
+
+    def test_its_page_speaks_of_accounts_by_name_and_totals_each_currency(
+        self, fay: Client, nmi: StatementAccount
+    ) -> None:
+        post(capture("walk/1"))
+        compared(nmi, YESTERDAY)
+        broken(nmi)
+        _, confirmed = prepare(fay, CLOSE, day=YESTERDAY.isoformat())
+        fay.post(CLOSE, confirmed)
+        close = DayClose.objects.get()
+        close.certificate["books"]["trial_balance"] += [
+            {"account": code, "gateway": "", "currency": currency, "debit_minor": debit, "credit_minor": credit}
+            for code, currency, debit, credit in (
+                ("1110", "EUR", 700, 0), ("5010", "EUR", 0, 700), ("9010", "USD", 50, 0), ("9020", "USD", 0, 50),
+            )
+        ]  # fmt: skip
+
+        page = close_page(close)
+
+        assert (page.runs[0][0].text, page.proofs[0][0], page.breaks[0][1]) == ("NMI", "NMI", "NMI")
+        totals = [row for row in page.balances if str(row[0]).startswith("Total")]
+        assert totals == [
+            ("Total EUR", "", Amount(700, "EUR"), Amount(700, "EUR")),
+            ("Total USD", "", Amount(1000, "USD"), Amount(1000, "USD")),
+            ("Total USD, memo", "", Amount(50, "USD"), Amount(50, "USD")),
+        ]
+        assert page.balances[-1] == totals[-1]
+        assert [row[1] for row in page.balances if row[1]] == ["NMI"]
+        shown = text_of(fay.get(reverse("admin:reconciliation_dayclose_change", args=(close.public_id,))))
+        assert "Total USD 10.00 USD 10.00 USD" in shown
 
     def test_the_certificate_is_downloaded_and_verified_and_the_day_reopened_by_two(
         self, fay: Client, carl: Client
