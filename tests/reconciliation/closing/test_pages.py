@@ -138,7 +138,7 @@ class TestClosing:
         assert page.balances[-1] == totals[-1]
         assert [row[1] for row in page.balances if row[1]] == ["NMI"]
         shown = text_of(fay.get(reverse("admin:reconciliation_dayclose_change", args=(close.public_id,))))
-        assert "Total USD 10.00 USD 10.00 USD" in shown
+        assert "Total USD – 10.00 USD 10.00 USD" in shown
 
     def test_the_certificate_is_downloaded_and_verified_and_the_day_reopened_by_two(
         self, fay: Client, carl: Client
