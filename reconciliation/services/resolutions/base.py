@@ -65,7 +65,7 @@ class Command:
 
     `carry_out` runs inside the transaction, under the break's lock; a preview is the same run, taken back. `before` runs
     outside of one, e.g. to ask the gateway. `fits` says why this break is none for it, in a sentence; empty: it is.
-    `fields` are the names of the answers it reads.
+    `fields` are the names of the answers it reads; `words` say what a chosen answer means, where the answer is a code.
     """
 
     fix: Fix
@@ -75,6 +75,7 @@ class Command:
     before: Callable[[Break, Answers, Actor, Clock], None] | None = None
     fits: Callable[[Break], str] = lambda broken: ""
     fields: tuple[str, ...] = ()
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     two_people: bool = False
     evidence: bool = False
     right: str = RESOLVE

@@ -34,6 +34,7 @@ from reconciliation.services.resolutions.commanding import (
     lock_break,
 )
 from reconciliation.services.resolutions.registry import command_of
+from reconciliation.services.resolutions.showing import answers_shown
 from reconciliation.states import OPEN_BREAK_STATES, BreakState
 
 MOST: Final = 500
@@ -228,8 +229,9 @@ def _lines(wish: BulkWish, rows: Sequence[Break]) -> list[Line]:
     if first.currency:
         lines.append(("Difference in all", str(Money(net, first.currency))))
         lines.append(("Value at risk in all", str(Money(sum(row.value_minor for row in rows), first.currency))))
-    lines.append(("Fix", command_of(wish.command).label))
-    lines += [(name.replace("_", " ").capitalize(), str(value)) for name, value in sorted(wish.answers.items())]
+    command = command_of(wish.command)
+    lines.append(("Fix", command.label))
+    lines += answers_shown(command, wish.answers, first.currency)
     lines += [(row.public_id, _words(row)) for row in rows]
     return [*lines, ("Reason", wish.reason.replace("_", " ")), ("Note", wish.note.strip())]
 

@@ -94,4 +94,5 @@ POST_FEE = Command(
     carry_out=_carry_out,
     fits=_fits,
     fields=("treatment",),
+    words={"treatment": {name: words for name, (_, words) in TREATMENTS.items()}},
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ledger.money import Money
 from ledger.queries import EntryLine, EntryView
@@ -25,7 +26,7 @@ def lines_shown(broken: Break, command: Command, answers: Answers, reason: str, 
         lines.append(("Difference", str(money_of(broken, broken.difference_minor))))
         lines.append(("Value at risk", str(money_of(broken, broken.value_minor))))
     lines.append(("Fix", command.label))
-    lines += answers_shown(command, answers)
+    lines += answers_shown(command, answers, broken.currency)
     lines += entries_shown(ran.entries)
     lines += [(f"Effect {number}", text) for number, text in enumerate(ran.carried.effects, 1)]
     lines += [("Also ends", other.public_id) for other in ran.carried.also_ends]
@@ -33,12 +34,16 @@ def lines_shown(broken: Break, command: Command, answers: Answers, reason: str, 
     return [*lines, ("Reason", reason.replace("_", " ")), ("Note", note.strip())]
 
 
-def answers_shown(command: Command, answers: Answers) -> list[Line]:
-    """What the person chose; lines of a journal stand among what is booked."""
-    plain = [
-        (name, answers[name]) for name in command.fields if name != "lines" and answers.get(name) not in (None, "")
-    ]
-    return [(name.replace("_", " ").capitalize(), str(value)) for name, value in plain]
+def answers_shown(command: Command, answers: Answers, currency: str) -> list[Line]:
+    """What the person chose, in words; lines of a journal stand among what is booked."""
+    given = [name for name in command.fields if name != "lines" and answers.get(name) not in (None, "")]
+    return [_answer(name, answers[name], command.words.get(name, {}), currency) for name in given]
+
+
+def _answer(name: str, value: Any, words: Mapping[str, str], currency: str) -> Line:
+    if currency and name.endswith("_minor"):
+        return name.removesuffix("_minor").capitalize(), str(Money(value, currency))
+    return name.replace("_", " ").capitalize(), words.get(str(value), str(value))
 
 
 def entries_shown(entries: Iterable[EntryView]) -> list[Line]:

@@ -188,6 +188,7 @@ def test_breaks_of_one_cause_are_ended_together(scene: Scene, fiona: Client) -> 
     path = url("break_bulk_post_fee", breaks[0].public_id)
     shown, confirm = prepare(fiona, path, treatment="fee", **REASON)
     assert "Value at risk in all 15.00 USD" in text_of(shown)
+    assert "Treatment accepted as a gateway fee" in text_of(shown)
     late = adjusted(scene)
     answer = fiona.post(path, confirm, follow=True)
     assert "3 of 3 breaks are ended." in text_of(answer)
