@@ -25,7 +25,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars of one measure. `most` is the value of a full bar; 0: the largest one. `columns` head the table behind it."""
+    """Bars of one measure. `most` is the value of a full bar; 0: the largest one. `columns` head the table behind it.
+
+    `scale` is what stands at the top and the foot of upright columns.
+    """
 
     title: str
     says: str  # what one learns from it, in a sentence; also read aloud
@@ -33,6 +36,7 @@ class Chart:
     columns: tuple[str, str] = ("", "")
     most: int = 0
     empty: str = "Nothing to show yet."
+    scale: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def _figures(
     read, placed = _sums(runs)
     count = sum(heap.count for heap in open_now.by_kind)
     yield Figure(
-        "Match rate", (percent(rate_of(read, placed)),), f"{placed:,} of {read:,} lines in {DAYS} days",
+        "Match rate", (percent(rate_of(read, placed)),), _looked_at(read, placed, len({run.day for run in runs})),
         _url("run"), bad=bool(read) and rate_of(read, placed) < _FAIR,
     )  # fmt: skip
     yield Figure("Open differences", (f"{count:,}",), f"{late:,} past their time" if late else "none is late",
@@ -105,6 +105,14 @@ def _figures(
     open_day = first_open_day()
     yield Figure("Next day to close", (open_day.isoformat() if open_day else "none closed yet",),
                  "closed days take no entry", _url("dayclose"))  # fmt: skip
+
+
+def _looked_at(read: int, placed: int, nights: int) -> str:
+    """A line that stays open is read by every night until it is not: the sum counts looks, not lines."""
+    if not read:
+        return f"no line in {DAYS} days"
+    many = f"{nights} nights" if nights != 1 else "one night"
+    return f"{placed:,} of {read:,} looked at by {many}; open ones again each night"
 
 
 def _sums(runs: Iterable[Run]) -> tuple[int, int]:
@@ -157,7 +165,10 @@ def _match_rate(runs: list[Run]) -> Chart:
         says = f"{percent(rate)}, {placed:,} of {read:,} lines"
         bars.append(Bar(day.isoformat(), rate, says, tone, _url("run", day=day.isoformat()), says))
     says = f"Share of report lines that met our books, the last {DAYS} days; a column is a day."
-    return Chart("Match rate", says, bars, ("Day", "Matched or booked"), most=10_000, empty="No day was compared yet.")
+    return Chart(
+        "Match rate", says, bars, ("Day", "Matched or booked"), most=10_000, empty="No day was compared yet.",
+        scale=("100 %", "0 %"),
+    )  # fmt: skip
 
 
 def _by_type(open_now: Standing) -> Chart:

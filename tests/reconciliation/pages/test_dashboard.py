@@ -61,6 +61,13 @@ class TestFigures:
         assert percent(rate_of(3, 2)) == "66.66 %"
         assert percent(rate_of(0, 0)) == "100.00 %"
 
+    def test_the_match_rate_says_that_open_lines_are_looked_at_again(self, account: StatementAccount) -> None:
+        compared(account, 2, read=10, matched=9, broken=1)
+        compared(account, 1, read=11, matched=10, broken=1)
+        (rate,) = (one for one in dashboard(NOW).figures if one.name == "Match rate")
+        assert rate.hint == "19 of 21 looked at by 2 nights; open ones again each night"
+        assert dashboard(NOW).match_rate.scale == ("100 %", "0 %")
+
     def test_risk_age_type_and_lateness_are_those_of_open_breaks(self, account: StatementAccount) -> None:
         broken(account, BreakType.MISSING_IN_PAYMENTS, 0, 1000, late=True)
         broken(account, BreakType.MISSING_IN_PAYMENTS, 5, 2000)
@@ -115,3 +122,4 @@ class TestPage:
             dashboard(NOW)
         words = text_of(fay.get(reverse("admin:reconciliation_run_dashboard")))
         assert "90.00 %" in words
+        assert "100 % 0 %" in words
