@@ -73,4 +73,13 @@ def test_from_the_queue_over_both_sides_to_a_fix_and_back(window: Window, scene:
         window.open(path)
         window.shot(name)
         assert window.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        if name == "phone_break":
+            order = [card.split("\n")[0] for card in _cards(window)]
+            assert order[:2] == ["Because", "Money"], "the sum before the story"
     assert scene.residual() == 0
+
+
+def _cards(window: Window) -> list[str]:
+    """The cards' words, from the top of the page down."""
+    cards = window.page.locator(".cf-card").all()
+    return [card.inner_text() for card in sorted(cards, key=lambda card: (card.bounding_box() or {"y": 0.0})["y"])]
