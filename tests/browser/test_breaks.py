@@ -46,7 +46,10 @@ def test_from_the_queue_over_both_sides_to_a_fix_and_back(window: Window, scene:
     window.says("differs")
     window.shot("break")
     window.page.get_by_role("link", name="Prepare “Adopt the gateway's amount”").click()
-    window.page.select_option("[name=reason]", "gateway_mistake")
+    reason = window.page.locator("[name=reason]")
+    assert reason.evaluate("field => getComputedStyle(field).borderTopWidth") == "1px", "one sees where to answer"
+    assert reason.evaluate("field => getComputedStyle(field).colorScheme") != "dark"
+    reason.select_option("gateway_mistake")
     window.page.fill("[name=note]", "Their support confirms the sum.")
     window.page.locator(".cf-page").get_by_role("button").first.click()
     window.says("0: nothing of it stays unexplained")
