@@ -147,8 +147,9 @@ def _of_proofs(proofs: list[dict[str, Any]], runs: list[Run]) -> Iterator[Object
     for found in proofs:
         if found["residual_minor"]:
             left = Money(found["residual_minor"], found["currency"])
-            text = f"{left} of the difference between {found['account']} and our books is explained by nothing."
             run = ran.get(found["account"])
+            name = run.account.name if run else found["account"]
+            text = f"{left} of the difference between {name} and our books is explained by nothing."
             yield Objection(text, found["account"], _to_proof(run, found["currency"]) if run else None)
 
 

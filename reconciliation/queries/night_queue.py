@@ -21,7 +21,9 @@ from reconciliation.states import RunState
 LOOKED_BACK: Final = timedelta(days=31)
 _PATIENCE: Final = timedelta(hours=1)  # from the hour of the night; a comparison may be running
 _STOPPED: Final = (RunState.WAITING, RunState.FAILED)
-_NOT_BEGUN: Final = Chip("not compared", Tone.WARN, "hourglass_top", "Nobody has begun: do the workers run?")
+_NOT_BEGUN: Final = Chip(
+    "not compared", Tone.WARN, "hourglass_top", "Nothing has begun to compare it: do the workers run?"
+)
 
 
 def nights_in_trouble(request: HttpRequest, now: datetime) -> WorkQueue | None:
@@ -61,20 +63,16 @@ def _row(account: StatementAccount, runs: Sequence[Run], now: datetime) -> Queue
         first = trouble[0]
         later = f" and {len(trouble) - 1} later" if len(trouble) > 1 else ""
         address = reverse("admin:reconciliation_run_change", args=(first.public_id,))
-        why, chip, since = (
-            f"{first.day}{later}. {first.because}".strip(),
-            run_chip(first),
-            expected_at(account, first.day),
-        )
+        chip, since = run_chip(first), expected_at(account, first.day)
+        why = f"{first.day}{later}. {first.because or chip.hint}".strip()
         return QueueRow(Link(account.name, address), why, since, chip=chip)
     night = last_due(account, now)
     begun = account.books_start_on is None or account.books_start_on <= night
     since = expected_at(account, night)
     if not begun or now - since < _PATIENCE or any(run.day == night for run in runs):
         return None
-    return QueueRow(
-        Link(account.name, reverse("admin:reconciliation_run_changelist")), f"{night}.", since, chip=_NOT_BEGUN
-    )
+    address = reverse("admin:reconciliation_run_changelist")
+    return QueueRow(Link(account.name, address), f"{night}. {_NOT_BEGUN.hint}", since, chip=_NOT_BEGUN)
 
 
 def _good(run: Run) -> bool:

@@ -84,7 +84,7 @@ class TestClosing:
     ) -> None:
         post(capture("day/1"))
         compared(nmi)
-        with pytest.raises(NotAllowedNow, match=r"-10\.00 USD of the difference between nmi and our books"):
+        with pytest.raises(NotAllowedNow, match=r"-10\.00 USD of the difference between NMI and our books"):
             closing.close_day(DAY, actor=people[0], now=LATER)
 
     def test_closing_again_answers_with_the_same_close(self, people: tuple[Actor, Actor]) -> None:

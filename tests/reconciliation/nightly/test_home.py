@@ -65,7 +65,7 @@ def test_what_waits_failed_or_does_not_add_up_is_a_row_an_account(fay: User) -> 
     assert rows == {
         "LATE": (_page(oldest), "2026-03-08 and 1 later. No report has come.", "waits for its report"),
         "FAILED": (_page(broke), "2026-03-10. It broke off: KeyError", "failed"),
-        "LOST": (_page(off), "2026-03-10.", "does not add up"),
+        "LOST": (_page(off), "2026-03-10. An equation does not hold: run it again", "does not add up"),
     }
     assert shown.rows[0].title.text == "LATE", "the oldest first"
 
@@ -76,6 +76,7 @@ def test_a_night_nobody_began_or_finished_is_told_after_an_hour(fay: User) -> No
     assert queue(fay) is None
     shown = queue(fay, NOW + timedelta(hours=1))
     assert {row.title.text: row.chip.text for row in shown.rows} == {"NOBODY": "not compared", "SLOW": "running"}
+    assert "do the workers run?" in next(row.why for row in shown.rows if row.title.text == "NOBODY")
 
 
 def test_it_costs_the_same_however_many_there_are(
