@@ -24,6 +24,12 @@ from tests.simulator_fixture import wait_for
 PATIENCE = 30.0  # seconds; a busy machine starts a Python slowly
 
 
+def _sessions() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
 @dataclass
 class Worker:
     """One driver process. `go` lets it begin; `kill`, `stop` and `resume` are real signals."""
@@ -45,9 +51,15 @@ class Worker:
         return self
 
     def kill(self) -> None:
-        """SIGKILL: no handler, no clean-up, no goodbye to anybody."""
+        """SIGKILL: no handler, no clean-up, no goodbye to anybody. Returns once the server has noticed, too.
+
+        Until it has, the dead worker's advisory lock is held, and whoever looks takes the call for one in flight.
+        """
+        before = _sessions()
         self.process.send_signal(signal.SIGKILL)
         assert self.process.wait(PATIENCE) == -signal.SIGKILL
+        with suppress(AssertionError):  # it may have had no session
+            wait_for(lambda: _sessions() < before, 3)
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
