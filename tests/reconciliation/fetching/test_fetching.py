@@ -133,7 +133,7 @@ class TestNmi:
 
         [window] = fetch_day("nmi", day, clock)
 
-        assert (window.complete, window.closed, window.source) == (True, True, "nmi_window")
+        assert (window.incomplete_because, window.closed, window.source) == ("", True, "nmi_window")
         lines = Line.objects.filter(account=nmi)
         assert sorted(lines.values_list("reference", "gross_minor")) == [
             ("att_0", 1000),
