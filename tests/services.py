@@ -4,6 +4,7 @@ The tests work as the application's role on a database of their own: a copy of a
 owner. Any number of runs may go on at once in one checkout; they share the servers (tests/keeper.py) and nothing else.
 """
 
+import atexit
 import fcntl
 import hashlib
 import os
@@ -51,6 +52,7 @@ def _reach_servers() -> None:
     FOLDER.mkdir(mode=0o711, exist_ok=True)
     with _lock("starting", fcntl.LOCK_EX):
         _held.append(_lock("lease", fcntl.LOCK_SH))
+        atexit.register(_held[-1].close)
         if (FOLDER / "ready").exists() and VALKEY.answers() and _postgres_answers():
             return
         (FOLDER / "ready").unlink(missing_ok=True)

@@ -299,7 +299,7 @@ def exports(fay: Window, folder: Path, said: tuple[Equation, Equation], books: D
     asks(fay, "account_statement", "XLSX", code="1110", to=str(DAY), currency="USD")
     fay.shot("finance-14-report")
     file = as_told(fay, folder)
-    names, *cells = load_workbook(file, read_only=True).active.iter_rows(values_only=True)
+    names, *cells = load_workbook(file).active.iter_rows(values_only=True)
     rows = [dict(zip(names, each, strict=True)) for each in cells]
     assert Decimal(str(rows[-1]["balance"])) == books
     sums = {side: sum((Decimal(str(row[side] or 0)) for row in rows), Decimal(0)) for side in ("debit", "credit")}

@@ -189,7 +189,7 @@ def _assert_results(window: Window, simulator: SimulatorProcess, folder: Path) -
         taken = [m for m in simulator.movements(gateway=slug) if m["kind"] == "capture"]
         assert len(taken) == by_gateway[name]
 
-    sheet = load_workbook(download(window, "XLSX", folder), read_only=True)["Payments"]
+    sheet = load_workbook(download(window, "XLSX", folder))["Payments"]
     head, *lines = sheet.iter_rows(values_only=True)
     assert [dict(zip(head, line, strict=True))["payment"] for line in lines] == [row["payment"] for row in rows]
     assert Batch.objects.get(name="dues-corrected.xlsx").rows.filter(payment=None).count() == 0
