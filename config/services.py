@@ -37,10 +37,14 @@ def sync_roles() -> RolesReport:
 
     Idempotent on: the matrix. Writes: groups and their permissions. Rights nobody defined are reported, not invented.
     """
-    permissions = {_name(p): p for p in Permission.objects.select_related("content_type")}
-    granted = {role.value: _grant(role, permissions) for role in Role}
+    rights = {
+        f"{app}.{codename}": pk
+        for pk, app, codename in Permission.objects.values_list("pk", "content_type__app_label", "codename")
+    }
+    granted = {role.value: _names_of(role, rights) for role in Role}
+    _grant({role: {rights[name] for name in names} for role, names in granted.items()})
     wanted = frozenset[str]().union(*MATRIX.values())
-    return RolesReport(granted, tuple(sorted(wanted - permissions.keys())))
+    return RolesReport(granted, tuple(sorted(wanted - rights.keys())))
 
 
 @transaction.atomic
@@ -82,24 +86,26 @@ def enrol_second_factor(user: User, *, key: str, token: str) -> TOTPDevice:
     return device
 
 
-def _grant(role: Role, permissions: dict[str, Permission]) -> tuple[str, ...]:
-    views = (n for n, p in permissions.items() if p.content_type.app_label in VIEWED_APPS[role] and _is_view(p))
-    names = tuple(sorted({*views, *(MATRIX[role] & permissions.keys())}))
-    group, _ = Group.objects.get_or_create(name=role.value)
-    group.permissions.set(_pick(permissions, names))
-    return names
+def _names_of(role: Role, rights: Iterable[str]) -> tuple[str, ...]:
+    """What the matrix gives the role, and looking at everything in its apps: of the rights there are."""
+    known = frozenset(rights)
+    views = (n for n in known if n.partition(".")[0] in VIEWED_APPS[role] and n.partition(".")[2].startswith("view_"))
+    return tuple(sorted({*views, *(MATRIX[role] & known)}))
 
 
-def _pick(permissions: dict[str, Permission], names: Iterable[str]) -> list[Permission]:
-    return [permissions[name] for name in names]
-
-
-def _name(permission: Permission) -> str:
-    return f"{permission.content_type.app_label}.{permission.codename}"
-
-
-def _is_view(permission: Permission) -> bool:
-    return permission.codename.startswith("view_")
+def _grant(wanted: dict[str, set[int]]) -> None:
+    """Bring the groups to these rights in a handful of queries: every sign-in of a test, and every start, comes here."""
+    Group.objects.bulk_create([Group(name=name) for name in wanted], ignore_conflicts=True)
+    groups = dict(Group.objects.filter(name__in=wanted).values_list("name", "pk"))
+    through = Group.permissions.through
+    rows = through.objects.filter(group_id__in=groups.values()).values_list("pk", "group_id", "permission_id")
+    held = {(group, permission): pk for pk, group, permission in rows}
+    due = {(groups[name], permission) for name, permissions in wanted.items() for permission in permissions}
+    through.objects.filter(pk__in=[pk for pair, pk in held.items() if pair not in due]).delete()
+    through.objects.bulk_create(
+        [through(group_id=group, permission_id=permission) for group, permission in sorted(due - held.keys())],
+        ignore_conflicts=True,
+    )
 
 
 DEMO_LOGINS = {role.value: f"demo-{role.value}-2024" for role in Role}
