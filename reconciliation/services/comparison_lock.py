@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
 
 from payments.errors import Conflict
 
@@ -40,6 +41,8 @@ def hold_still(account_ids: Iterable[int]) -> None:
                 cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK | account_id])
             cursor.execute("SELECT set_config('lock_timeout', '0', true)")
     except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise  # a database that went away is no comparison under way
         raise Conflict(
             "A comparison of this account is under way, and may change what you see. Try again in a moment.",
             who="a run", what="comparing",

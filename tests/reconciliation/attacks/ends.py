@@ -34,7 +34,7 @@ def residual(night: Night) -> int:
 def end(broken: Break, command: str, **answers: Any) -> Resolution:
     fiona = person()
     broken.refresh_from_db()
-    if command in {"write_off", "close_explained", "post_journal"}:
+    if command in {"write_off", "close_explained", "post_journal", "dismiss_duplicate"}:
         lay_evidence(broken.public_id, name="mail.txt", content=b"gone", actor=fiona, now=MORNING)
     done = resolve(broken.public_id, wish(command, broken, **answers), actor=fiona, clock=clock)
     if done.approval is not None:

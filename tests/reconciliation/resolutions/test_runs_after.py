@@ -12,11 +12,10 @@ from payments.queries.gateway_money import movement_by_id
 from payments.services.approvals import approve
 from reconciliation.models import Break, Resolution
 from reconciliation.queries.proof import proof
-from reconciliation.services.desk import lay_evidence
-from reconciliation.services.resolutions.commanding import resolve
 from reconciliation.services.resolutions.undoing import undo
 from reconciliation.states import BreakState
-from tests.reconciliation.factories import may_alone, person, wish
+from tests.reconciliation.attacks.ends import end
+from tests.reconciliation.factories import may_alone, person
 from tests.reconciliation.running.night import DAY, LATER, NIGHT, LineKind, MovementKind, Night
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,19 +100,6 @@ CASES: list[tuple[Callable[[Night], Answers], str, str]] = [
 ]
 
 
-def end(night: Night, broken: Break, command: str, answers: Answers) -> Resolution:
-    fiona, clock = person(), morning
-    if command in {"write_off", "dismiss_duplicate"}:
-        lay_evidence(broken.public_id, name="mail.txt", content=b"gone", actor=fiona, now=MORNING)
-    done = resolve(broken.public_id, wish(command, broken, **answers), actor=fiona, clock=clock)
-    if done.approval is not None:
-        agreed = approve(
-            done.approval.public_id, digest=done.approval.digest, note="", actor=person("frank"), clock=clock
-        )
-        assert agreed.state == "executed", agreed.outcome
-    return Resolution.objects.order_by("-id")[0]
-
-
 @pytest.mark.parametrize(("make", "kind", "command"), CASES, ids=[case[2] for case in CASES])
 def test_what_was_ended_stays_ended_and_what_is_taken_back_is_found_again(
     night: Night, make: Callable[[Night], Answers], kind: str, command: str
@@ -123,7 +109,7 @@ def test_what_was_ended_stays_ended_and_what_is_taken_back_is_found_again(
     run(night)
     broken = next(row for row in night.open_breaks() if row.kind == kind)
     before = broken.difference_minor
-    resolution = end(night, broken, command, answers)
+    resolution = end(broken, command, **answers)
     assert (night.open_breaks(), residual(night)) == ([], 0)
     run(night)
     assert night.open_breaks() == []
