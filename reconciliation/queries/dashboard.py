@@ -89,7 +89,7 @@ def _figures(
     read, placed = _sums(runs)
     count = sum(heap.count for heap in open_now.by_kind)
     yield Figure(
-        "Match rate", (percent(rate_of(read, placed)),), _looked_at(read, placed, len({run.day for run in runs})),
+        "Match rate", (percent(rate_of(read, placed)) if read else "–",), _looked_at(read, placed, len({run.day for run in runs})),
         _url("run"), bad=bool(read) and rate_of(read, placed) < _FAIR,
     )  # fmt: skip
     yield Figure("Open differences", (f"{count:,}",), f"{late:,} past their time" if late else "none is late",

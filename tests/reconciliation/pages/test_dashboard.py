@@ -108,6 +108,7 @@ class TestPage:
         assert "No day was compared yet" in words
         assert "None: everything lines up" in words
         assert "Nothing is on its way" in words
+        assert "100.00 %" not in words  # of nothing, nothing was matched
 
     def test_costs_the_same_however_much_there_is(
         self,
