@@ -62,13 +62,14 @@ class Control:
         return self._gateways[name]
 
     def _health(self, _: Request) -> Answer:
+        jobs_waiting = self._world.agenda.pending()  # before the webhooks: a job that ends in between has sent its own
         return json_answer(
             {
                 "status": "ok",
                 "gateways": list(self._gateways),
                 "now": self._world.clock.now().isoformat(),
                 "webhooks_waiting": self._world.webhooks.waiting(),
-                "jobs_waiting": self._world.agenda.pending(),
+                "jobs_waiting": jobs_waiting,
             }
         )
 
