@@ -327,5 +327,9 @@ LOGGING = {
     "filters": {"card_numbers": {"()": "payments.card_numbers.WithoutCardNumbers"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["card_numbers"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        # Else a line for every call to a gateway, whose address may carry what a log must not.
+        "httpx": {"level": "WARNING"},
+    },
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import sys
 import time
 from argparse import ArgumentParser
@@ -52,7 +51,6 @@ class Command(BaseCommand):
         """Run it; 1 if an invariant was broken, 2 if the drill itself could not go on."""
         wish = _wish(options)
         self._began = time.monotonic()
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of every single request
         try:
             with self._system(wish, options) as system:
                 told = drill(wish, system, self._progress)
