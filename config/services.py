@@ -11,6 +11,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from config.roles import MATRIX, VIEWED_APPS, Role
 from payments.services.accounts import ensure_gateway_account
 from reconciliation.services.demo import prepare_comparison
+from reconciliation.services.nightly import plan
 
 _LONGEST_NAME = 150  # Django's own limit
 
@@ -115,10 +116,12 @@ DEMO_LOGINS = {role.value: f"demo-{role.value}-2024" for role in Role}
 def prepare_start(*, demo: bool, now: datetime) -> None:
     """Make what a start needs: roles, terms by which accounts are compared, and for a demo its people and accounts.
 
-    Idempotent on: names. What people changed stays. Writes: groups, people, accounts, terms, mappings.
+    Days missed while everything stood still are due from now on, which is what the home page measures their wait from.
+    Idempotent on: names. What people changed stays. Writes: groups, people, accounts, terms, mappings, runs.
     """
     prepare_people(demo=demo)
     prepare_comparison(demo=demo, now=now)
+    plan(now)
 
 
 def prepare_people(*, demo: bool) -> None:

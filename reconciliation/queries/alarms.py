@@ -18,6 +18,8 @@ from reconciliation.states import OPEN_BREAK_STATES, BreakType, RunState
 
 SILENT_AFTER: Final = timedelta(hours=6)
 """From the hour at which a report is expected; from then on nobody waits in silence."""
+PATIENCE: Final = timedelta(hours=1)
+"""How long a day that can be compared may take: the timer comes once a minute, and other days go first."""
 _OPEN: Final = [state.value for state in OPEN_BREAK_STATES]
 _NOT_DONE: Final = [RunState.DUE.value, RunState.WAITING.value, RunState.RUNNING.value, RunState.FAILED.value]
 _MOST_SHOWN: Final = 3
@@ -56,9 +58,25 @@ def last_due(account: StatementAccount, now: datetime) -> date:
     return yesterday if now >= expected_at(account, yesterday) else yesterday - timedelta(days=1)
 
 
+def overdue(run: Run, now: datetime) -> bool:
+    """Was there time enough to compare a day that is not compared? From its hour on, or from when it was planned later.
+
+    After a start the days of a long stop are hours past their time, and nothing could have compared them before.
+    """
+    since = expected_at(run.account, run.day)
+    if not_begun(run, now) and run.next_check_at is not None:
+        since = max(since, run.next_check_at)
+    return now - since >= PATIENCE
+
+
+def not_begun(run: Run, now: datetime) -> bool:
+    """Is it due, and has nobody taken it up? Who does moves its next check to when another may."""
+    return run.state == RunState.DUE and (run.next_check_at is None or run.next_check_at <= now)
+
+
 def _silence(account: StatementAccount, now: datetime) -> Iterator[Level]:
-    waiting = list(Run.objects.filter(account=account, state__in=_NOT_DONE).order_by("day"))
-    late = [run for run in waiting if now - expected_at(account, run.day) >= SILENT_AFTER]
+    waiting = list(Run.objects.filter(account=account, state__in=_NOT_DONE).select_related("account").order_by("day"))
+    late = [run for run in waiting if now - expected_at(account, run.day) >= SILENT_AFTER and overdue(run, now)]
     if not late:
         return
     hours = (now - expected_at(account, late[0].day)) // timedelta(hours=1)

@@ -21,7 +21,12 @@ def whole_reports(account: StatementAccount, first: date, last: date) -> set[dat
 
 
 def gaps(account: StatementAccount, scope: Scope) -> list[date]:
-    """Days without a whole report since comparing began: from the first day that was run, or has one, to the scope's day."""
+    """Days without a whole report since comparing began: from the first day that was run, or has one, to the scope's day.
+
+    A scope that ends before it begins is that of a day before the books start: no report is expected of it.
+    """
+    if scope.first > scope.day:
+        return []
     runs = Run.objects.filter(account=account, day__gte=scope.first, day__lt=scope.day)
     begun = [day for day in (runs.order_by("day").values_list("day", flat=True).first(),) if day is not None]
     covered = whole_reports(account, scope.first, scope.day)

@@ -14,12 +14,11 @@ from django.urls import reverse
 from console.values import Chip, Link, QueueRow, Tone, WorkQueue
 from payments.queries.queues import MOST_SHOWN, capped
 from reconciliation.models import Run, StatementAccount
-from reconciliation.queries.alarms import expected_at, last_due
+from reconciliation.queries.alarms import PATIENCE, expected_at, last_due, not_begun, overdue
 from reconciliation.queries.run_page import run_chip
 from reconciliation.states import RunState
 
 LOOKED_BACK: Final = timedelta(days=31)
-_PATIENCE: Final = timedelta(hours=1)  # from the hour of the night; a comparison may be running
 _STOPPED: Final = (RunState.WAITING, RunState.FAILED)
 _NOT_BEGUN: Final = Chip(
     "not compared", Tone.WARN, "hourglass_top", "Nothing has begun to compare it: do the workers run?"
@@ -63,13 +62,13 @@ def _row(account: StatementAccount, runs: Sequence[Run], now: datetime) -> Queue
         first = trouble[0]
         later = f" and {len(trouble) - 1} later" if len(trouble) > 1 else ""
         address = reverse("admin:reconciliation_run_change", args=(first.public_id,))
-        chip, since = run_chip(first), expected_at(account, first.day)
+        chip, since = _NOT_BEGUN if not_begun(first, now) else run_chip(first), expected_at(account, first.day)
         why = f"{first.day}{later}. {first.because or chip.hint}".strip()
         return QueueRow(Link(account.name, address), why, since, chip=chip)
     night = last_due(account, now)
     begun = account.books_start_on is None or account.books_start_on <= night
     since = expected_at(account, night)
-    if not begun or now - since < _PATIENCE or any(run.day == night for run in runs):
+    if not begun or now - since < PATIENCE or any(run.day == night for run in runs):
         return None
     address = reverse("admin:reconciliation_run_changelist")
     return QueueRow(Link(account.name, address), f"{night}. {_NOT_BEGUN.hint}", since, chip=_NOT_BEGUN)
@@ -80,7 +79,9 @@ def _good(run: Run) -> bool:
 
 
 def _stands(run: Run, now: datetime) -> bool:
-    """It does not go on by itself as it should: it stopped, does not add up, or is long past its hour."""
+    """It does not go on by itself as it should: it stopped, does not add up, or had time enough."""
+    if run.state == RunState.WAITING and now < expected_at(run.account, run.day):
+        return False  # somebody had it compared before its time
     if run.state in _STOPPED or run.state == RunState.DONE:
         return not _good(run)
-    return now - expected_at(run.account, run.day) >= _PATIENCE
+    return overdue(run, now)

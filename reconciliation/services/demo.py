@@ -10,6 +10,7 @@ from reconciliation.services.mappings import MappingWanted, ensure_mapping
 from reconciliation.services.terms import ensure_bank_account, ensure_statement_accounts
 
 BANK: Final = "main"
+_GATEWAYS: Final = ("nmi", "convesiopay", "stripe")
 _KINDS: Final = {
     "Sale": "charge",
     "Refund": "refund",
@@ -76,12 +77,13 @@ _STRIPE_RATES: Final = [
 def prepare_comparison(*, demo: bool, now: datetime) -> None:
     """This function will give every gateway account its terms; for a demo also a bank account and two mappings.
 
+    A demo's own accounts begin with the day of the start: there was no business before, so no report of it is awaited.
     Idempotent on: names. What people changed stays. Writes: accounts, mappings.
     """
-    ensure_statement_accounts()
+    ensure_statement_accounts(dict.fromkeys(_GATEWAYS, now) if demo else {})
     if not demo:
         return
-    ensure_bank_account(BANK, "Main bank account (simulated)")
+    ensure_bank_account(BANK, "Main bank account (simulated)", begun=now)
     for wanted in (_ACQUIRER, _CONVESIOPAY):
         ensure_mapping(wanted, now)
     ensure_rates("stripe", _STRIPE_RATES)

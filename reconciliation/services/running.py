@@ -71,7 +71,7 @@ def run_day(slug: str, day: date, clock: Clock) -> Run:
     """This function will compare an account up to the end of a day, and keep what it found.
 
     Without a whole report of the day it waits, once that is late with a break that says so, and nothing is called missing.
-    A run whose equations do not hold has failed, with its numbers.
+    A run whose equations do not hold has failed, with its numbers. For a day before the books start no report is awaited.
     Raises: NotFound; whatever broke it, after the run says so.
     Idempotent on: account and day: run again, it looks again at what is open and doubles nothing.
     Writes: statements, run, matches, bookings, breaks, payments' states; a transaction each phase.
@@ -81,15 +81,22 @@ def run_day(slug: str, day: date, clock: Clock) -> Run:
         raise NotFound(f"There is no account {slug} to be compared.")
     with alone(account.pk):
         run, _ = Run.objects.get_or_create(account=account, day=day)
-        trouble = _fetch(account, run, day, clock)
-        if not whole_reports(account, day, day):
+        before = _before_the_books(account, day)
+        trouble = "" if before else _fetch(account, run, day, clock)
+        if not before and not whole_reports(account, day, day):
             return _wait(run, trouble, clock())
-        _begin(run, clock())
+        _begin(run, before, clock())
         try:
             return _compare(account, run, clock)
         except Exception as error:
             _fail(run, f"It broke off: {type(error).__name__}: {error}", clock())
             raise
+
+
+def _before_the_books(account: StatementAccount, day: date) -> str:
+    """What is to be said of a day from before the books start; empty: it is one of theirs."""
+    start = account.books_start_on
+    return "" if start is None or day >= start else f"The books start on {start}: nothing of this day is compared."
 
 
 def _fetch(account: StatementAccount, run: Run, day: date, clock: Clock) -> str:
@@ -127,9 +134,9 @@ def _gap(day: date, incomplete: str, trouble: str = "") -> FoundBreak:
     )  # fmt: skip
 
 
-def _begin(run: Run, now: datetime) -> None:
+def _begin(run: Run, because: str, now: datetime) -> None:
     run.mark_running()
-    run.because, run.started_at, run.finished_at = "", now, None
+    run.because, run.started_at, run.finished_at = because, now, None
     run.times += 1
     run.rules_version = VERSION
     run.save()

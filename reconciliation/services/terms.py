@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -73,21 +74,30 @@ _FILES: Final = {"source": "csv_mapped", "fetched": False}
 _MOST_ADDRESSES: Final = 20
 
 
-def ensure_statement_accounts() -> list[StatementAccount]:
+def ensure_statement_accounts(begun: Mapping[str, datetime] = MappingProxyType({})) -> list[StatementAccount]:
     """This function will give every gateway account its terms, if it has none yet. Returns those it made.
 
-    What is there is left as people set it. Idempotent on: the gateway account. Writes: the accounts.
+    `begun`: from the day of which moment on the account of a slug is compared; without it, or where money moved before
+    that day, everything counts. What is there is left as people set it.
+    Idempotent on: the gateway account. Writes: the accounts.
     """
     known = set(StatementAccount.objects.values_list("slug", flat=True))
-    made = [_first_terms(account) for account in accounts_to_compare() if account.slug not in known]
+    made = [
+        _first_terms(account, begun.get(account.slug)) for account in accounts_to_compare() if account.slug not in known
+    ]
     StatementAccount.objects.bulk_create(made, ignore_conflicts=True)
     return made
 
 
-def ensure_bank_account(slug: str, name: str, **fields: Any) -> None:
-    """This function will make a bank account of ours, for set-up only. Idempotent on: slug. Writes: the account."""
-    defaults = {"name": name, "kind": StatementAccount.Kind.BANK, "source": "camt053", **fields}
-    StatementAccount.objects.get_or_create(slug=slug, defaults=defaults)
+def ensure_bank_account(slug: str, name: str, *, begun: datetime | None = None) -> None:
+    """This function will make a bank account of ours, for set-up only, that is compared from the day of `begun` on.
+
+    Idempotent on: slug. Writes: the account.
+    """
+    if not StatementAccount.objects.filter(slug=slug).exists():
+        account = new_bank_account(slug)
+        account.name, account.books_start_on = name, _day_there(account, begun)
+        StatementAccount.objects.bulk_create([account], ignore_conflicts=True)
 
 
 def ask_terms(
@@ -164,14 +174,23 @@ def words_of(account: StatementAccount, name: str) -> str:
 # --- judging ----------------------------------------------------------------------------------------------------------
 
 
-def _first_terms(account: AccountToCompare) -> StatementAccount:
-    return StatementAccount(
+def _first_terms(account: AccountToCompare, begun: datetime | None) -> StatementAccount:
+    terms = StatementAccount(
         slug=account.slug,
         name=account.name,
         kind=StatementAccount.Kind.GATEWAY,
         gateway_account_id=account.id,
         **_BY_PROVIDER.get(account.provider, _FILES),
     )
+    first, moved = _day_there(terms, begun), _day_there(terms, account.moved_at)
+    if first is not None and (moved is None or moved >= first):
+        terms.books_start_on = first
+    return terms
+
+
+def _day_there(account: StatementAccount, moment: datetime | None) -> date | None:
+    """The day of a moment where the account's days begin and end."""
+    return None if moment is None else moment.astimezone(ZoneInfo(account.time_zone)).date()
 
 
 def _find(slug: str, *, lock: bool = False) -> StatementAccount:

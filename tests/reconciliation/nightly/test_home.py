@@ -79,6 +79,14 @@ def test_a_night_nobody_began_or_finished_is_told_after_an_hour(fay: User) -> No
     assert "do the workers run?" in next(row.why for row in shown.rows if row.title.text == "NOBODY")
 
 
+def test_a_day_compared_before_its_time_waits_for_nothing_that_is_late(fay: User) -> None:
+    early = account("early")
+    ran(early)
+    ran(early, RunState.WAITING, -1, because="The day was not over.")
+    assert queue(fay) is None
+    assert queue(fay, NOW + timedelta(hours=22)).rows[0].chip.text == "waits for its report"
+
+
 def test_it_costs_the_same_however_many_there_are(
     fay: User, django_assert_max_num_queries: Callable[..., AbstractContextManager[object]]
 ) -> None:
