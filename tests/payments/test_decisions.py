@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -196,16 +197,13 @@ class TestEachCaseOfTheLifecycle:
 
 class TestOutcomesWithoutMoney:
     @pytest.mark.parametrize("kind", sorted(OUTCOME_KINDS))
-    @pytest.mark.parametrize("state", list(OperationState))
     @pytest.mark.parametrize("operation", list(OperationKind))
-    def test_every_outcome_of_every_call_is_decided_legally(self, kind, state, operation):
-        for payment_state in PaymentState:
-            for has_refund in (False, True):
-                point = snapshot(
-                    payment_state, operation_kind=operation, operation_state=state, operation_has_refund=has_refund
-                )
-                decision = decide(point, Fact(kind, Source.ANSWER, AT))
-                self.check(point, decision)
+    def test_every_outcome_of_every_call_is_decided_legally(self, kind, operation):
+        for state, payment_state, has_refund in product(OperationState, PaymentState, (False, True)):
+            point = snapshot(
+                payment_state, operation_kind=operation, operation_state=state, operation_has_refund=has_refund
+            )
+            self.check(point, decide(point, Fact(kind, Source.ANSWER, AT)))
 
     def check(self, point, decision):
         target = decision.operation_to

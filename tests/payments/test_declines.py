@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import product
 
 import pytest
 
@@ -153,18 +152,19 @@ class TestRetryDue:
 
 
 class TestWhatPeopleChoose:
-    @pytest.mark.parametrize(("failure_class", "step"), list(product(FailureClass, NextStep)))
-    def test_never_tries_more_than_the_class_allows(self, failure_class: FailureClass, step: NextStep) -> None:
+    @pytest.mark.parametrize("failure_class", FailureClass)
+    def test_never_tries_more_than_the_class_allows(self, failure_class: FailureClass) -> None:
         trying = {NextStep.OTHER_GATEWAY, NextStep.RETRY_LATER, NextStep.REDUCED_AMOUNT}
 
-        chosen = with_choice(failure_class, step=step)
+        for step in NextStep:
+            chosen = with_choice(failure_class, step=step)
 
-        assert set(chosen.steps) & trying <= set(ADVICE[failure_class].steps)
-        assert chosen.steps[-1] in UNCONDITIONAL
-        if step in steps_to_choose(failure_class):
-            assert first_step(chosen, frozenset(NextStep)) == step
-        else:
-            assert chosen.steps == ADVICE[failure_class].steps
+            assert set(chosen.steps) & trying <= set(ADVICE[failure_class].steps), step
+            assert chosen.steps[-1] in UNCONDITIONAL, step
+            if step in steps_to_choose(failure_class):
+                assert first_step(chosen, frozenset(NextStep)) == step
+            else:
+                assert chosen.steps == ADVICE[failure_class].steps, step
 
     def test_fraud_is_left_no_choice(self) -> None:
         assert steps_to_choose(FailureClass.FRAUD) == {NextStep.NEVER_AGAIN}

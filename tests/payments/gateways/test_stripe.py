@@ -283,9 +283,9 @@ class TestSheet:
         assert meaning.text
         assert len(code) <= 40
         assert meaning.certainty != Certainty.TAKEN
+        self.answered_with_payment_required_it_is_a_refusal(code)
 
-    @pytest.mark.parametrize("code", sorted(codes.SHEET))
-    def test_a_payment_required_answer_is_a_refusal_whatever_its_code(self, code: str) -> None:
+    def answered_with_payment_required_it_is_a_refusal(self, code: str) -> None:
         wire = answered({"error": {"type": "card_error", "code": code, "message": "no"}}, 402)
 
         fact = stripe.answer(command(OperationKind.SALE), wire, at=AT)
