@@ -97,6 +97,7 @@ DATA_DIR = Path(env("DATA_DIR", str(BASE_DIR / ".data"))).absolute()
 # --- the outside ------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+CSRF_FAILURE_VIEW = "config.error_pages.form_too_old"
 TLS = env_bool("TLS", default=False)  # the site is reached by https through a proxy that sets X-Forwarded-Proto
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS else None
 SECURE_SSL_REDIRECT = TLS

@@ -8,6 +8,9 @@ from config.health import healthz, metrics, readyz
 from payments.pages import came_back, pay
 from payments.webhooks import receive
 
+handler403 = "config.error_pages.not_allowed"
+handler404 = "config.error_pages.not_found"
+handler500 = "config.error_pages.broken"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("healthz", healthz, name="healthz"),

@@ -235,7 +235,8 @@ class LockedAdmin(ModelAdmin):
     def _command_view(self, command: Command) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: str | None = None) -> HttpResponse:
             if not self.has_view_permission(request) or not holds_right(request.user, command.right):
-                raise PermissionDenied(f"This needs the right “{command.right}”, which none of your roles gives.")
+                words = f"This needs the right “{command.right}”, which none of your roles gives."
+                raise PermissionDenied(words, command.right)
             row = None if object_id is None else self.find_row(request, object_id)
             if command.page is not None:
                 return command.page.respond(request, self, row, timezone.now())
