@@ -17,6 +17,7 @@ from django.test import TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import services
+from tests.forks import Forks
 
 pytest_plugins = ["tests.payments.gateways.assumptions"]
 
@@ -101,6 +102,15 @@ def environment_of_a_process(data_dir: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "GATEWAY_"))}
     inherited.pop("DATABASE_OWNER_URL", None)
     return {**inherited, "DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(services.ROOT)}
+
+
+@pytest.fixture(scope="session")
+def forks(django_db_setup: None) -> Iterator[Forks]:
+    """Starts processes of ours on this worker's database and Redis. Use it where nothing but gateways' variables differs."""
+    # A web server of a production start would be refused for the suite's fast password hasher.
+    made = Forks({**environment_of_a_process(services.DATA_DIR), "DEMO": "1"})
+    yield made
+    made.end()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.forks import Forks
 from tests.payments.flows.conftest import account, clock, simulator, simulator_process
 from tests.payments.kills.processes import BusyGateway, SilentGateway, Workers
 from tests.simulator_fixture import SimulatorProcess
@@ -14,15 +15,15 @@ __all__ = ["account", "clock", "simulator", "simulator_process"]
 
 
 @pytest.fixture
-def workers(live_env: dict[str, str], simulator: SimulatorProcess) -> Iterator[Workers]:
+def workers(forks: Forks, simulator: SimulatorProcess) -> Iterator[Workers]:
     """Drivers on this test's database; each is ended at the latest with the test."""
     made = Workers(
+        forks,
         {
-            **live_env,
             "GATEWAY_NMI_BASE_URL": simulator.nmi_url,
             "GATEWAY_NMI_SECURITY_KEY": "demo-nmi-security-key",
             "GATEWAY_NMI_WEBHOOK_SECRET": "demo-nmi-webhook-secret",
-        }
+        },
     )
     yield made
     made.end()

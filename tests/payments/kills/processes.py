@@ -4,21 +4,20 @@ a worker is held up by a row lock, or by a gateway that does not take its call."
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 from django.db import connection
 
-from tests.services import ROOT
+from tests.forks import Forked, Forks
 from tests.simulator_fixture import wait_for
 
 PATIENCE = 30.0  # seconds; a busy machine starts a Python slowly
@@ -34,20 +33,20 @@ def _sessions() -> int:
 class Worker:
     """One driver process. `go` lets it begin; `kill`, `stop` and `resume` are real signals."""
 
-    process: subprocess.Popen[str]
+    process: Forked
+    stdin: IO[str]
+    stdout: IO[str]
 
     def go(self) -> Worker:
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        self.stdin.write("\n")
+        self.stdin.flush()
         return self
 
     def wait_until_ready(self) -> Worker:
-        assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
+            selector.register(self.stdout, selectors.EVENT_READ)
             assert selector.select(PATIENCE), "the driver did not start"
-        assert self.process.stdout.readline() == "ready\n"
+        assert self.stdout.readline() == "ready\n"
         return self
 
     def kill(self) -> None:
@@ -56,7 +55,7 @@ class Worker:
         Until it has, the dead worker's advisory lock is held, and whoever looks takes the call for one in flight.
         """
         before = _sessions()
-        self.process.send_signal(signal.SIGKILL)
+        self.process.kill()
         assert self.process.wait(PATIENCE) == -signal.SIGKILL
         with suppress(AssertionError):  # it may have had no session
             wait_for(lambda: _sessions() < before, 3)
@@ -69,44 +68,43 @@ class Worker:
 
     def result(self) -> dict[str, Any]:
         """What it printed at its end. Fails if it ended in an error."""
-        said, _ = self.process.communicate(timeout=PATIENCE)
-        assert self.process.returncode == 0, f"exit code {self.process.returncode}"
-        answer: dict[str, Any] = json.loads(said.splitlines()[-1])
+        code = self.process.wait(PATIENCE)
+        assert code == 0, f"exit code {code}"
+        answer: dict[str, Any] = json.loads(self.stdout.read().splitlines()[-1])
         return answer
 
     def exit_code(self) -> int:
         return self.process.wait(PATIENCE)
 
     def end(self) -> None:
-        with suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
+        self.process.kill()
         self.process.wait(PATIENCE)
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        for pipe in (self.stdin, self.stdout):
+            with suppress(BrokenPipeError):
+                pipe.close()
 
 
 @dataclass
 class Workers:
     """Starts drivers and ends what is left of them."""
 
-    env: dict[str, str]
+    forks: Forks
+    gateway: dict[str, str]
     started: list[Worker] = field(default_factory=list)
 
-    def start(self, command: str, argument: object, **env: str) -> Worker:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.payments.kills.driver", command, str(argument)],
-            cwd=ROOT, env={**self.env, **env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        self.started.append(Worker(process))
+    def start(self, command: str, argument: object, **gateway: str) -> Worker:
+        (their_in, our_in), (our_out, their_out) = os.pipe(), os.pipe()
+        with os.fdopen(their_in) as stdin, os.fdopen(their_out, "w") as stdout:
+            process = self.forks.start(
+                "tests.payments.kills.driver", command, argument,
+                stdin=stdin.fileno(), stdout=stdout.fileno(), **{**self.gateway, **gateway},
+            )  # fmt: skip
+        self.started.append(Worker(process, os.fdopen(our_in, "w"), os.fdopen(our_out)))
         return self.started[-1].wait_until_ready()
 
-    def run(self, command: str, argument: object, **env: str) -> dict[str, Any]:
+    def run(self, command: str, argument: object, **gateway: str) -> dict[str, Any]:
         """From beginning to end."""
-        return self.start(command, argument, **env).go().result()
+        return self.start(command, argument, **gateway).go().result()
 
     def end(self) -> None:
         for worker in self.started:

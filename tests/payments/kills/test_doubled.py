@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -17,11 +13,11 @@ from redis import Redis
 
 from payments.services.execution import advance_payment
 from payments.states import OperationState, PaymentState
+from tests.forks import Forked, Forks
 from tests.payments.factories import Clock, new_payment, sweep_until_quiet
 from tests.payments.flows.books import assert_books_agree
 from tests.payments.kills.processes import PATIENCE, Workers
 from tests.payments.kills.test_kills import charges, operation_of, sales_asked, state_of
-from tests.services import ROOT
 from tests.simulator_fixture import SimulatorProcess, wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -63,36 +59,34 @@ class TestTwoWorkersAtOnce:
 
 
 @contextmanager
-def celery_worker(env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def celery_worker(forks: Forks, log: Path, *options: str, **gateway: str) -> Iterator[Forked]:
     """A real worker on this test's broker; ended with its children."""
-    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "--concurrency", "1"]
-    command += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+    command = ["-A", "config.celery", "worker", "--concurrency", "1", "--loglevel", "INFO", "--without-gossip"]
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
+        said = output.fileno()
+        process = forks.start("celery", *command, "--without-mingle", *options, stdout=said, stderr=said, **gateway)
     try:
-        wait_for(lambda: " ready." in log.read_text(), PATIENCE)
+        wait_for(lambda: " ready." in log.read_text() or process.poll() is not None, PATIENCE)
+        assert process.poll() is None, log.read_text()
         yield process
     finally:
         end_group(process)
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+def end_group(process: Forked) -> None:
+    process.kill_group()
     process.wait(PATIENCE)
 
 
 class TestTheBrokerDeliversAgain:
     def test_a_task_whose_process_was_killed_comes_back_and_does_not_charge_again(
-        self, simulator: SimulatorProcess, workers: Workers, clock: Clock, redis: Redis, tmp_path: Path
+        self, simulator: SimulatorProcess, forks: Forks, workers: Workers, clock: Clock, redis: Redis, tmp_path: Path
     ):
         simulator.fault("timeout_after", "sale", times=1)
         payment = new_payment(clock)
         redis.flushdb()
         log = tmp_path / "worker.log"
-        with celery_worker(workers.env, log) as worker:
+        with celery_worker(forks, log, **workers.gateway) as worker:
             current_app.send_task(TASK, args=(payment.pk,))
             wait_for(lambda: charges(simulator), PATIENCE)
             for child in psutil.Process(worker.pid).children():
@@ -107,12 +101,12 @@ class TestTheBrokerDeliversAgain:
         assert_books_agree(simulator)
 
     def test_a_message_a_dead_worker_never_acknowledged_comes_back_and_does_not_charge_again(
-        self, simulator: SimulatorProcess, workers: Workers, clock: Clock, redis: Redis, tmp_path: Path
+        self, simulator: SimulatorProcess, forks: Forks, workers: Workers, clock: Clock, redis: Redis, tmp_path: Path
     ):
         simulator.fault("slow:20", "sale", times=1)
         payment = new_payment(clock)
         redis.flushdb()
-        with celery_worker(workers.env, tmp_path / "first.log") as worker:
+        with celery_worker(forks, tmp_path / "first.log", "--pool", "solo", **workers.gateway) as worker:
             current_app.send_task(TASK, args=(payment.pk,))
             wait_for(lambda: charges(simulator), PATIENCE)
             end_group(worker)
@@ -120,7 +114,7 @@ class TestTheBrokerDeliversAgain:
 
         redeliver()
         second = tmp_path / "second.log"
-        with celery_worker(workers.env, second):
+        with celery_worker(forks, second, "--pool", "solo", **workers.gateway):
             wait_for(lambda: f"{TASK}[" in second.read_text() and " succeeded in " in second.read_text(), PATIENCE)
 
         assert operation_of(payment).state == OperationState.SENT
