@@ -73,6 +73,12 @@ class Agenda:
         with self._changed:
             return len(self._jobs) + self._running
 
+    def due(self) -> int:
+        """How many jobs run or should by now; what comes later is not counted."""
+        with self._changed:
+            now = self._clock.seconds()
+            return self._running + sum(moment <= now for moment, _, _ in self._jobs)
+
     def _next_job(self) -> Callable[[], None]:
         with self._changed:
             while True:

@@ -63,6 +63,8 @@ class Control:
 
     def _health(self, _: Request) -> Answer:
         jobs_waiting = self._world.agenda.pending()  # before the webhooks: a job that ends in between has sent its own
+        due = self._world.calendar.due() + self._world.agenda.due()
+        due += self._world.webhooks.due()  # last, for the same reason
         return json_answer(
             {
                 "status": "ok",
@@ -70,6 +72,7 @@ class Control:
                 "now": self._world.clock.now().isoformat(),
                 "webhooks_waiting": self._world.webhooks.waiting(),
                 "jobs_waiting": jobs_waiting,
+                "due_now": due,
             }
         )
 

@@ -133,16 +133,20 @@ class WebhookSender:
         with self._lock:
             return sum(delivery.state == "waiting" for delivery in self._log)
 
+    def due(self) -> int:
+        """How many are on their way or should be by now."""
+        return self._agenda.due()
+
     def wake(self) -> None:
         self._agenda.wake()
 
     def reset(self) -> None:
-        """Forget every event; one that is on its way ends first, or is not followed up."""
+        """Forget every event; one that is on its way arrives first, however slow its receiver is, and is not followed up."""
         with self._lock:
             self._generation += 1
             self._log.clear()
             self._held.clear()
-        self._agenda.clear()
+        self._agenda.clear(SEND_TIMEOUT_SECONDS)
 
     def _enter(self, gateway: str, event: Event, note: str, tries: int | None = None) -> Delivery:
         with self._lock:

@@ -121,12 +121,16 @@ def server_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def free_port() -> int:
-    """A port on the loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port() -> Iterator[int]:
+    """A port on the loopback where nobody listens, and which nobody is given by chance while the test lasts.
+
+    It is held by a socket that does not listen: a server that names the port may take it beside (both with SO_REUSEADDR),
+    and as long as none has, a connection is refused.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def pytest_configure() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 class SimulatorError(Exception):
@@ -40,7 +40,7 @@ class SimulatorProcess:
         self.control.close()
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
@@ -90,14 +90,18 @@ class SimulatorProcess:
         """Status, simulated time, and how many webhooks and jobs wait."""
         return self._get("health", {})
 
-    def wait_until_quiet(self, seconds: float = 20.0) -> None:
+    def wait_until_quiet(self, seconds: float = 60.0) -> None:
         """Until no webhook and no late job waits. Raises: AssertionError after `seconds`."""
         wait_for(self._is_quiet, seconds)
+
+    def wait_until_nothing_is_due(self, seconds: float = 60.0) -> None:
+        """Until what is due by the gateways' clock has happened; what comes later still waits. Raises: AssertionError."""
+        wait_for(lambda: not self.health()["due_now"], seconds)
 
     def _is_quiet(self) -> bool:
         """By one answer: between two, the last job could end and leave a webhook that neither saw."""
         said = self.health()
-        return not (said["jobs_waiting"] or said["webhooks_waiting"])
+        return not (said["jobs_waiting"] or said["webhooks_waiting"] or said["due_now"])
 
     def _get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         return _checked(self.control.get(f"{self.url}/_control/{path}", params=dict(query)))
@@ -129,10 +133,10 @@ def start_simulator(
         process.wait(10)
         raise SimulatorError(f"the simulator did not start: {line!r}, exit code {process.returncode}")
     # The environment may name a proxy; loopback needs none.
-    return SimulatorProcess(line.split()[1], process, httpx.Client(timeout=20, trust_env=False))
+    return SimulatorProcess(line.split()[1], process, httpx.Client(timeout=60, trust_env=False))
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Poll until the condition holds. Raises: AssertionError after `seconds`."""
     until = time.monotonic() + seconds
     while not condition():

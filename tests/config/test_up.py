@@ -185,9 +185,7 @@ class TestARefusal:
     def test_a_port_in_use(self, start: Start, free_port: int) -> None:
         import socket
 
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", free_port))
-            taken.listen()
+        with socket.create_server(("127.0.0.1", free_port)):
             said = start().refused()
 
         assert (

@@ -54,7 +54,7 @@ class Nmi:
 
     def __init__(self, simulator: SimulatorProcess) -> None:
         self.simulator = simulator
-        self.client = httpx.Client(timeout=20, trust_env=False)
+        self.client = httpx.Client(timeout=60, trust_env=False)
 
     def close(self) -> None:
         self.client.close()

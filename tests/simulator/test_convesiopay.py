@@ -31,7 +31,7 @@ class Wire:
     def __init__(self, simulator: SimulatorProcess) -> None:
         self.simulator = simulator
         base, headers = f"{simulator.url}/{GATEWAY}/v1/payments", {"Authorization": SECRET}
-        self.client = httpx.Client(base_url=base, headers=headers, timeout=20, trust_env=False)
+        self.client = httpx.Client(base_url=base, headers=headers, timeout=60, trust_env=False)
 
     def close(self) -> None:
         self.client.close()
@@ -286,7 +286,7 @@ def test_a_key_that_is_not_hexadecimal_is_named() -> None:
     environment = {**os.environ, "GATEWAY_CONVESIOPAY_WEBHOOK_SECRET": "not hexadecimal"}
 
     ended = subprocess.run(
-        [sys.executable, "-m", "simulator", "--port", "0"], cwd=ROOT, env=environment, capture_output=True, timeout=30
+        [sys.executable, "-m", "simulator", "--port", "0"], cwd=ROOT, env=environment, capture_output=True, timeout=60
     )
 
     said = b"simulator: GATEWAY_CONVESIOPAY_WEBHOOK_SECRET must be a hexadecimal key\n"

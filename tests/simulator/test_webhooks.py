@@ -140,8 +140,8 @@ class TestTheWebhookFaults:
         nmi.simulator.fault("webhook_delayed:3600", "sale")
         nmi.sale("ref-1")
         nmi.sale("ref-2")
-        wait_for(lambda: len(listener.received) == 1)
-        assert nmi.simulator.health()["webhooks_waiting"] == 1
+        wait_for(lambda: nmi.simulator.health()["webhooks_waiting"] == 1)
+        assert len(listener.received) == 1
 
         nmi.simulator.act("advance_clock", seconds=3601)
         nmi.simulator.wait_until_quiet()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -128,8 +127,7 @@ class Gateways(World):
         """What is due by then has happened; what comes later still waits."""
         self.simulator.act("advance_clock", seconds=timedelta(**time).total_seconds())
         self.clock.pass_(**time)
-        with suppress(AssertionError):
-            self.simulator.wait_until_quiet(0.3)
+        self.simulator.wait_until_nothing_is_due()
 
     # --- webhooks -----------------------------------------------------------------------------------------------------
 

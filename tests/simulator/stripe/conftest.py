@@ -23,7 +23,7 @@ class Stripe:
         self.simulator = simulator
         self.listener = listener
         self.url = f"{simulator.url}/stripe"
-        self.client = httpx.Client(timeout=20, trust_env=False, headers={"Authorization": f"Bearer {KEY}"})
+        self.client = httpx.Client(timeout=60, trust_env=False, headers={"Authorization": f"Bearer {KEY}"})
 
     def close(self) -> None:
         self.client.close()

@@ -71,10 +71,11 @@ class TestOnTheWire:
         assert time.monotonic() - before >= 0.3
 
     def test_a_late_authorisation(self, stripe: Stripe) -> None:
-        stripe.simulator.fault("late_authorisation:0.2", "sale", "stripe")
+        stripe.simulator.fault("late_authorisation:300", "sale", "stripe")
         with pytest.raises(httpx.HTTPError):
             stripe.post("payment_intents", **stripe.payment())
         assert stripe.kinds("ref-1") == []
+        stripe.simulator.act("advance_clock", "stripe", seconds=301)
         wait_for(lambda: stripe.kinds("ref-1") == [("capture", 1234)])
 
     @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ class TestWebhooks:
         assert [one.event["data"]["object"]["amount"] for one in forged] == [99_999_999] * 3
 
     def test_may_overtake_each_other(self, stripe: Stripe) -> None:
-        stripe.simulator.fault("webhook_reordered:30", "auth", "stripe")
+        stripe.simulator.fault("webhook_reordered:3000", "auth", "stripe")
         held = stripe.auth()
         stripe.done(f"payment_intents/{held['id']}/capture")
         wait_for(lambda: len(stripe.listener.received) >= 2)
