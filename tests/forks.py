@@ -27,7 +27,7 @@ from config.embedded import dies_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0  # a busy machine imports slowly
-AT_RUN_TIME = "GATEWAY_"  # variables that are read when asked for; all others are read once, by Django's settings
+AT_RUN_TIME = ("GATEWAY_", "TMPDIR")  # variables read when asked for; others are read once, by Django's settings
 READ_AHEAD = (  # not what is run: as with `python -m` it is read again
     "celery.apps.worker", "celery.bin.celery", "celery.concurrency.prefork", "celery.fixups.django", "celery.worker.worker",
     "config.urls", "granian.cli", "granian.server.mp", "kombu.transport.redis", "payments.gateways.registry",
@@ -86,7 +86,7 @@ class Forked:
 
 @dataclass
 class Forks:
-    """Starts children of one environment; only gateways' variables may differ from child to child."""
+    """Starts children of one environment; only what is read at run time may differ from child to child."""
 
     env: Mapping[str, str]
     _server: subprocess.Popen[bytes] | None = None
@@ -99,15 +99,15 @@ class Forks:
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.DEVNULL,
         stderr: int = subprocess.DEVNULL,
-        **gateways: str,
+        **env: str,
     ) -> Forked:
         """`python -m module argument …`; `stdin` and the others are open files' numbers, the caller's to close."""
-        assert all(name.startswith(AT_RUN_TIME) for name in gateways), "the settings have been read"
+        assert all(name.startswith(AT_RUN_TIME) for name in env), "the settings have been read"
         control = self._ready()
         fate, told = os.pipe()
         with open(os.devnull, "r+b") as nothing, os.fdopen(told, "wb") as teller:
             files = [nothing.fileno() if each == subprocess.DEVNULL else each for each in (stdin, stdout, stderr)]
-            wish = json.dumps({"argv": [module, *map(str, arguments)], "env": {**self.env, **gateways}}).encode()
+            wish = json.dumps({"argv": [module, *map(str, arguments)], "env": {**self.env, **env}}).encode()
             socket.send_fds(control, [len(wish).to_bytes(4, "big")], [*files, teller.fileno()])
             control.sendall(wish)
         return Forked(int.from_bytes(_exactly(control, 4), "big"), os.fdopen(fate, "rb"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -63,9 +63,8 @@ def drill(wish: Wish, system: System, report: Callable[[str], None]) -> Report:
 
 def _feed(wish: Wish, system: System, drive: Drive, planned: Sequence[Planned]) -> None:
     """The merchant's requests, and beside them the spreadsheet and the charges without a payer."""
-    orders = json.dumps(drive.orders_inside(planned))
     with ThreadPoolExecutor(1) as inside:
-        inner = inside.submit(_order_inside, system, orders)
+        inner = inside.submit(_order_inside, system, drive.orders_inside(planned))
         drive.take_payments(
             planned,
             wish.rate,
@@ -76,11 +75,13 @@ def _feed(wish: Wish, system: System, drive: Drive, planned: Sequence[Planned]) 
         inner.result()
 
 
-def _order_inside(system: System, orders: str) -> None:
+def _order_inside(system: System, orders: Mapping[str, object]) -> None:
     """A restart of the database may cut it off: what is asked again goes on where it ended. Raises: DrillError."""
+    if not (orders["rows"] or orders["charges"]):
+        return
     for last in (False, False, True):
         try:
-            system.ask_inside("orders", told=orders)
+            system.ask_inside("orders", told=json.dumps(orders))
         except DrillError:
             if last:
                 raise

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from config.drill.report import Report
 from config.drill.wishes import GATEWAYS, Outage, UnknownWishError, Wish, chosen_gateways, chosen_outage, chosen_share
 from payments.gateways.registry import get_adapter
 from tests.config.drill_damage import DAMAGE, broken_ledger, review, second_charge, sound, webhook
+from tests.forks import Forks
 from tests.payments.factories import nmi_account
-from tests.payments.inbox.test_live import server
+from tests.payments.inbox.test_live import forked_server
 from tests.payments.kills.test_doubled import celery_worker
-from tests.services import ROOT
 from tests.simulator_fixture import start_simulator, wait_for
 
 
@@ -213,32 +213,22 @@ class TestCommand:
         assert told.as_text().endswith("1 invariants were broken.")
 
 
-def run_drill(env: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any], str]:
-    """Exit code, the report, and what was said on the way."""
-    ran = subprocess.run(
-        [sys.executable, "manage.py", "drill", "--json", *arguments],
-        cwd=ROOT, env=env, capture_output=True, text=True, timeout=150, check=False,
-    )  # fmt: skip
-    return ran.returncode, json.loads(ran.stdout or "{}"), ran.stderr
-
-
 @pytest.mark.slow
 class TestRealDrills:
     """The two that end otherwise. One that keeps every promise, of a system of its own, is the last step of `.ci/run`."""
 
-    def test_a_drill_that_is_stopped_takes_everything_it_started_with_it(
-        self, live_env: dict[str, str], tmp_path: Path
-    ):
-        env = {**live_env, "TMPDIR": str(tmp_path)}
+    def test_a_drill_that_is_stopped_takes_everything_it_started_with_it(self, forks: Forks, tmp_path: Path):
+        """In the middle of the start: all its processes are there, and none of them listens to a polite word yet."""
         with (tmp_path / "said").open("w") as said:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", "drill", "--payments", "50"],
-                cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
-            )  # fmt: skip
-            wait_for(lambda: "web ready" in (tmp_path / "said").read_text(), 60)
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.terminate()
-            code = process.wait(60)
+            process = forks.start(
+                "manage", "drill", "--payments", "50", stdout=said.fileno(), stderr=said.fileno(), TMPDIR=str(tmp_path)
+            )
+        wait_for(lambda: "simulator ready" in (tmp_path / "said").read_text() or process.poll() is not None, 120)
+        assert process.poll() is None, (tmp_path / "said").read_text()
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert {"simulator", "granian", "worker", "beat"} <= {word for child in children for word in child.cmdline()}
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
 
         assert code == 2
         assert "stopped before its verdict" in (tmp_path / "said").read_text()
@@ -247,28 +237,31 @@ class TestRealDrills:
 
     @pytest.mark.django_db(transaction=True)
     def test_attached_to_a_system_whose_gateway_keeps_other_books_it_says_so_and_ends_with_one(
-        self, live_env: dict[str, str], free_port: int, tmp_path: Path
+        self, forks: Forks, free_port: int, tmp_path: Path
     ):
         nmi_account()
         asked, other = start_simulator(webhooks=f"http://127.0.0.1:{free_port}/webhooks"), start_simulator()
-        env = {
-            **live_env,
-            "DEMO": "1",  # a production start would be refused for the suite's fast password hasher
+        gateway = {
             "GATEWAY_NMI_BASE_URL": asked.nmi_url,
             "GATEWAY_NMI_SECURITY_KEY": "demo-nmi-security-key",
             "GATEWAY_NMI_WEBHOOK_SECRET": "demo-nmi-webhook-secret",
         }
         try:
-            with server(free_port, env, tmp_path / "web.log"), celery_worker(env, tmp_path / "worker.log"):
-                code, told, said = run_drill(
-                    env, "--payments", "3", "--faults", "kill_worker", "--url", f"http://127.0.0.1:{free_port}",
-                    "--simulator", other.url,
-                )  # fmt: skip
+            with ExitStack() as stack:
+                stack.enter_context(forked_server(forks, free_port, tmp_path / "web.log", **gateway))
+                stack.enter_context(celery_worker(forks, tmp_path / "worker.log", "--pool", "solo", **gateway))
+                told, said = (stack.enter_context((tmp_path / name).open("w")) for name in ("told", "said"))
+                code = forks.start(
+                    "manage", "drill", "--json", "--payments", "3", "--faults", "kill_worker",
+                    "--url", f"http://127.0.0.1:{free_port}", "--simulator", other.url,
+                    stdout=told.fileno(), stderr=said.fileno(), **gateway,
+                ).wait(300)  # fmt: skip
         finally:
             asked.stop()
             other.stop()
 
-        assert code == 1, said
-        broken = {i["name"] for i in told["invariants"] if i["missed"]}
+        assert code == 1, (tmp_path / "said").read_text()
+        report = json.loads((tmp_path / "told").read_text())
+        broken = {i["name"] for i in report["invariants"] if i["missed"]}
         assert "every_movement_of_ours_is_there" in broken
-        assert any("No kills" in note for note in told["notes"])
+        assert any("No kills" in note for note in report["notes"])

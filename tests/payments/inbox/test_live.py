@@ -17,12 +17,14 @@ import pytest
 
 from config.embedded import Valkey
 from payments.models import GatewayAccount, InboundEvent
+from tests.forks import Forks
 from tests.payments.inbox.conftest import assert_exactly_once, waiting_payment
 from tests.payments.inbox.deliveries import SECRET, Delivery, deliver, sale
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[3]
 MIB = 1024 * 1024
+GATEWAY = {"GATEWAY_NMI_WEBHOOK_SECRET": SECRET, "GATEWAY_NMI_SECURITY_KEY": "key_of_tests"}
 
 
 @contextmanager
@@ -37,13 +39,13 @@ def running(command: list[str], env: dict[str, str], log: Path) -> Iterator[subp
     finally:
         process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
+            process.wait(30)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(30)
 
 
-def until(question: Callable[[], bool], seconds: float = 30) -> None:
+def until(question: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not question():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -51,28 +53,46 @@ def until(question: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 10):
         return True
     return False
 
 
+def granian(port: int) -> list[str]:
+    command = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4"]
+    return [*command, "config.wsgi:application"]
+
+
 @contextmanager
 def server(port: int, env: dict[str, str], log: Path) -> Iterator[None]:
-    command = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4"]
-    with running([*command, "config.wsgi:application"], env, log) as process:
+    with running(granian(port), env, log) as process:
         until(lambda: listens(port) or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         yield
 
 
+@contextmanager
+def forked_server(forks: Forks, port: int, log: Path, **gateway: str) -> Iterator[None]:
+    """One on this worker's database and Redis."""
+    with log.open("ab") as output:
+        process = forks.start(*granian(port), stdout=output.fileno(), stderr=output.fileno(), **gateway)
+    try:
+        until(lambda: listens(port) or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        yield
+    finally:
+        process.kill_group()
+        process.wait(30)
+
+
 @pytest.fixture
 def env(live_env: dict[str, str]) -> dict[str, str]:
     # A production start would be refused for the suite's fast password hasher.
-    return {**live_env, "DEMO": "1", "GATEWAY_NMI_WEBHOOK_SECRET": SECRET, "GATEWAY_NMI_SECURITY_KEY": "key_of_tests"}
+    return {**live_env, "DEMO": "1", **GATEWAY}
 
 
 def post(port: int, delivery: Delivery, **more: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", "/webhooks/nmi/", delivery.body, {**delivery.headers, **more})
         answer = connection.getresponse()
@@ -83,7 +103,7 @@ def post(port: int, delivery: Delivery, **more: str) -> tuple[int, str]:
 
 def raw(port: int, head: str, body: bytes, *, half_close: bool = False) -> bytes:
     """Bytes on the wire as they are; whatever comes back until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n")
         with suppress(OSError):  # a server that refuses by the head may close before it has read the body
             connection.sendall(body)
@@ -106,9 +126,9 @@ def as_chunks(body: bytes, size: int = 50_000) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
 
 
-def test_bodies_on_the_wire(account: GatewayAccount, env: dict[str, str], free_port: int, tmp_path: Path) -> None:
-    """Whole, chunked, too long in both ways, cut short: one server for all of them, as starting it takes a second."""
-    with server(free_port, env, tmp_path / "web.log"):
+def test_bodies_on_the_wire(account: GatewayAccount, forks: Forks, free_port: int, tmp_path: Path) -> None:
+    """Whole, chunked, too long in both ways, cut short: one server for all of them."""
+    with forked_server(forks, free_port, tmp_path / "web.log", **GATEWAY):
         assert post(free_port, sale("9001", "cf-1")) == (200, "stored\n")
 
         chunked = sale("9002", "cf-2")
@@ -161,6 +181,6 @@ def test_with_redis_away_it_is_stored_and_applied_once_redis_is_back(
         assert InboundEvent.objects.get().state == "stored"
 
         valkey.start()
-        until(lambda: InboundEvent.objects.get().state == "applied", 60)
+        until(lambda: InboundEvent.objects.get().state == "applied", 120)
 
     assert_exactly_once()
