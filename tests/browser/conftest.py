@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from config.services import make_staff
 from tests.conftest import BROWSER
@@ -27,6 +27,7 @@ def browser() -> Iterator[Browser]:
     """Chromium without a window, for all browser tests of this worker."""
     # Playwright keeps an event loop in this thread, for which Django would refuse the ORM as long as it runs.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    expect.set_options(timeout=30_000)  # what comes at once on a quick machine; a busy one may take its time
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=BROWSER, args=["--disable-dev-shm-usage", "--disable-gpu"])
         yield started
@@ -82,8 +83,8 @@ class Window:
         ).first.click()
 
     def says(self, text: str) -> None:
-        """Wait until the page says it. Raises: TimeoutError after five seconds."""
-        self.page.locator("body").get_by_text(text).first.wait_for(timeout=5000)
+        """Wait until the page says it. Raises: TimeoutError after thirty seconds."""
+        self.page.locator("body").get_by_text(text).first.wait_for(timeout=30_000)
 
     def shot(self, name: str) -> None:
         """Keep a picture where SCREENSHOTS says."""

@@ -13,7 +13,6 @@ from tests.browser.conftest import Window
 from tests.payments.factories import nmi_account
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -23,14 +22,14 @@ def account(transactional_db: None) -> GatewayAccount:
     for number, (answered, declined, captured, disputed) in enumerate(rows):
         GatewayMonth.objects.create(
             gateway_account=account, month=date(2026, 6 - number, 1), answered=answered, declined=declined,
-            captured=captured, disputed=disputed, counted_at=NOW,
+            captured=captured, disputed=disputed, counted_at=datetime.now(UTC),
         )  # fmt: skip
     return account
 
 
 def test_a_gateway_that_is_away_is_seen_and_paused(window: Window, account: GatewayAccount) -> None:
     for number in range(3):
-        at = NOW - timedelta(seconds=40 - number)
+        at = datetime.now(UTC) - timedelta(seconds=40 - number)
         note_outcome(account.pk, certainty=Certainty.NOT_SENT, message="no connection could be made", now=at)
     window.sign_in("operator")
 

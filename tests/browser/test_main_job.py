@@ -25,7 +25,7 @@ from payments.states import PaymentState, RefundState
 from tests.browser.conftest import Window
 from tests.payments.factories import Clock, nmi_account
 from tests.payments.flows.books import assert_books_agree, balance
-from tests.simulator_fixture import SimulatorProcess, start_simulator
+from tests.simulator_fixture import SimulatorProcess, start_simulator, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -137,7 +137,7 @@ def test_money_for_a_cancelled_payment_is_decided_on_and_suspense_is_zero_again(
     window.says("credit refunds payable")
     window.shot("decision")
     window.press("Give it back: decide")
-    window.page.wait_for_load_state()
+    wait_for(lambda: Review.objects.get().refunds.exists())
 
     refund = Review.objects.get().refunds.get()
     advance_refund(refund.pk, clock)

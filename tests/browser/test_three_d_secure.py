@@ -62,7 +62,7 @@ def test_a_payer_confirms_at_their_bank_and_comes_back_to_a_paid_order(
 
     window.page.wait_for_url(f"{window.base}/pay/{payment.token}/return*")
     advance_payment(payment.pk, clock)  # what the worker does when the payer has come back
-    expect(window.page.get_by_role("heading")).to_have_text("Paid", timeout=15_000)  # the page looks again by itself
+    expect(window.page.get_by_role("heading")).to_have_text("Paid", timeout=60_000)  # the page looks again by itself
     window.shot("3ds-3-paid")
     shop = window.page.get_by_role("link", name="Back to the shop")
     expect(shop).to_have_attribute("href", "https://shop.example/back")
@@ -76,8 +76,8 @@ def test_what_a_payer_leaves_open_expires_and_is_closed_at_the_gateway(
     payment = asked(clock, "order-left")
     window.open(f"/pay/{payment.token}/")
     window.page.get_by_role("link", name="Continue to your bank").click()
-    bank = window.page.url
     window.says("Simulated bank")
+    bank = window.page.url
     window.page.get_by_role("button", name="Leave without confirming").click()
 
     # They are sent back undecided, see that it is still open, and stay away until the payment's time is over.

@@ -65,7 +65,7 @@ def test_upload_read_the_dry_run_start_and_watch(window: Window, tmp_path: Path)
     Payment.objects.filter(pk__in=list(failed)).update(state="failed", waits_for="", next_check_at=None)
     unknown = Payment.objects.filter(state="initiated").order_by("id").values_list("pk", flat=True)[:2]
     Payment.objects.filter(pk__in=list(unknown)).update(state="pending", waits_for="look_up")
-    expect(window.page.locator("#live")).to_contain_text("paid 30", timeout=8000)
+    expect(window.page.locator("#live")).to_contain_text("paid 30", timeout=30_000)
     window.shot("uploads-running")
     window.page.get_by_role("link", name="failed 8").click()
     expect(window.page.locator(".cf-rows tbody tr")).to_have_count(8)
@@ -84,7 +84,7 @@ def test_the_page_stops_asking_once_nothing_moves(window: Window) -> None:
 
     Payment.objects.update(state="captured", waits_for="", next_check_at=None)
 
-    expect(window.page.locator("#live:not([hx-get])")).to_have_count(1, timeout=8000)
+    expect(window.page.locator("#live:not([hx-get])")).to_have_count(1, timeout=30_000)
     expect(window.page.locator("#live")).to_contain_text("all begun")
 
 

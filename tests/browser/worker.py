@@ -40,12 +40,12 @@ def running_worker(env: Mapping[str, str], log: Path) -> Iterator[None]:
             cwd=ROOT, env=dict(env), stdout=output, stderr=output,
         )  # fmt: skip
     try:
-        wait_for(lambda: " ready." in log.read_text() or process.poll() is not None, 60)
+        wait_for(lambda: " ready." in log.read_text() or process.poll() is not None, 120)
         assert process.poll() is None, log.read_text()
         yield
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
+            process.wait(30)
         process.kill()
-        process.wait(10)
+        process.wait(30)

@@ -166,7 +166,7 @@ class TestRaces:
         _wait_until_blocked()
         _raw_entry_by(other, "mov_raw", "2026-03-10")
         other.commit()
-        closing.join(10)
+        closing.join(60)
 
         assert closed[0].entries.entries_count == 2
 
@@ -187,7 +187,7 @@ class TestRaces:
                VALUES ('2026-03-10', now(), 'fay', 0, 'x', '')"""
         )
         other.commit()
-        posting.join(10)
+        posting.join(60)
 
         assert booked("mov_1") == ELEVENTH
 
@@ -202,12 +202,12 @@ class TestRaces:
             connection.close()
 
         with transaction.atomic():
-            take_alone(wait_seconds=5)
+            take_alone(wait_seconds=60)
             thread = threading.Thread(target=posting)
             thread.start()
             _wait_until_blocked()
             close_book(TENTH, actor="fay", now=LATER)
-        thread.join(10)
+        thread.join(60)
 
         assert "closed through 2026-03-10" in str(refused[0])
 
@@ -263,7 +263,7 @@ def _raw_entry_by(other: psycopg.Connection, key: str, day: str) -> None:
 def _wait_until_blocked() -> None:
     """Until somebody waits for the book: `pg_locks` says so."""
     with psycopg.connect(services.owner_url(), autocommit=True) as looking:
-        for _ in range(200):
+        for _ in range(3000):
             waiting = looking.execute(
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 4710002"
                 " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"

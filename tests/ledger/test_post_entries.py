@@ -39,7 +39,7 @@ def in_threads(*jobs: Callable[[], object]) -> list[object]:
     barrier = threading.Barrier(len(jobs))
 
     def run(job: Callable[[], object]) -> object:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=60)
         try:
             return job()
         except Exception as error:  # noqa: BLE001 - the caller compares it

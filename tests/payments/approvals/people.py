@@ -87,7 +87,7 @@ def at_once(work: list[Callable[[], str]]) -> list[str]:
 
     def run(place: int) -> None:
         try:
-            gate.wait(10)
+            gate.wait(60)
             answers[place] = work[place]()
         except PaymentsError as refusal:
             answers[place] = f"{type(refusal).__name__}: {refusal.detail}"
@@ -98,6 +98,6 @@ def at_once(work: list[Callable[[], str]]) -> list[str]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert all(answers), answers
     return answers

@@ -137,7 +137,7 @@ class TestKeeping:
             return "done"
 
         def second() -> str:
-            written.wait(10)
+            written.wait(60)
             keep_issued(operation.pk, Issued("vault_2", "cus_2"), clock())
             return "done"
 
@@ -294,7 +294,7 @@ class TestLifting:
             return "written"
 
         def lift() -> str:
-            written.wait(10)
+            written.wait(60)
             return agree(asked, carl, clock).outcome
 
         _, outcome = at_once([worse, lift])

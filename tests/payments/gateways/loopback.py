@@ -36,7 +36,7 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join(60)
 
     @property
     def url(self) -> str:
@@ -50,7 +50,7 @@ class Server:
                 return
             self.connections += 1
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(60)
                 self._play(connection)
 
     def _play(self, connection: socket.socket) -> None:

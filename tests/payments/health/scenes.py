@@ -23,7 +23,7 @@ def at_once(workers: int, work: Callable[[int], Answer]) -> list[Answer]:
 
     def one(number: int) -> Answer:
         try:
-            start.wait(10)
+            start.wait(60)
             return work(number)
         finally:
             connection.close()

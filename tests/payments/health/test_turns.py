@@ -16,8 +16,10 @@ from payments.services.throttle import turn
 from payments.states import OperationState
 from tests.payments.factories import Clock, new_payment
 from tests.payments.health.scenes import at_once, call_of
+from tests.simulator_fixture import wait_for
 
 WORKERS = 8
+PATIENCE = 120.0
 
 
 def capped(account: GatewayAccount, **caps: int) -> GatewayAccount:
@@ -104,7 +106,7 @@ def test_eight_workers_never_have_more_than_the_cap_under_way(account: GatewayAc
     def work(number: int) -> None:
         for pk in calls[number::WORKERS]:
             _begin(account, pk, road)
-            time.sleep(0.02)
+            wait_for(lambda: road.most >= cap, PATIENCE)  # so many may be under way: nobody ends before they are
             road.leave()  # the answer is there before its row says so
             Operation.objects.filter(pk=pk).update(state=OperationState.SUCCEEDED)
 
@@ -116,7 +118,7 @@ def test_eight_workers_never_have_more_than_the_cap_under_way(account: GatewayAc
 
 def _begin(account: GatewayAccount, pk: int, road: Road) -> None:
     """As a worker does: ask for a turn, and mark the call sent in the same transaction."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with transaction.atomic():
             now = datetime.now(UTC)

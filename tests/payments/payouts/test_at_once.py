@@ -24,7 +24,7 @@ MADE = datetime(2026, 3, 2, 8, tzinfo=UTC)
 @pytest.mark.django_db(transaction=True)
 def test_two_words_at_once():
     ensure_gateway_account("stripe", "stripe", "Stripe")
-    together = Barrier(4, timeout=10)
+    together = Barrier(4, timeout=60)
     told = PayoutTold("po_1", PayoutState.PAID, Money(5_000, "USD"), MADE, MADE)
 
     def tell(_: int) -> int:

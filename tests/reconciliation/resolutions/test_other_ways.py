@@ -169,7 +169,7 @@ def test_two_people_at_once_end_a_break_once(scene: Scene) -> None:
 
     def press(number: int) -> None:
         try:
-            start.wait(10)
+            start.wait(60)
             resolve(
                 broken.public_id, wish("post_fee", broken, treatment="fee"), actor=people[number], clock=lambda: LATER
             )
@@ -183,7 +183,7 @@ def test_two_people_at_once_end_a_break_once(scene: Scene) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert sorted(told) == ["Conflict", "done"]
     assert (Resolution.objects.count(), balance("5010"), scene.residual()) == (1, 500, 0)
     with pytest.raises(Conflict):
