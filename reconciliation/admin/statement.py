@@ -24,10 +24,12 @@ from payments.admin.payment_forms import CommandForm
 from payments.errors import PaymentsError
 from payments.services.actors import Actor
 from reconciliation.admin.kept_file import pack, unpack
-from reconciliation.models import Statement, StatementAccount
+from reconciliation.models import Statement
+from reconciliation.queries import import_page as importing
 from reconciliation.queries import statement_page as pages
 from reconciliation.services.ingestion import RUN, Report, take_in
 from reconciliation.services.looking import Look, look_at_report
+from reconciliation.services.terms import EDIT
 from reconciliation.sources.registry import SOURCES
 from reconciliation.states import StatementState
 
@@ -39,25 +41,42 @@ LOOK_COLUMNS = ("Row", "What", "Time", "Gross", "Fee", "Net", "Reference", "Key"
 class UploadForm(CommandForm):
     """The file, whose it is, and which days it covers."""
 
-    account = forms.ChoiceField(label="Account")
+    account = forms.ChoiceField(label="Account", error_messages={"required": "Choose whose statement it is."})
     file = forms.FileField(
         required=False,
         allow_empty_file=True,
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,.xml,.sta,.mt940,.ndjson"}),
-        help_text="Up to 20 MB. It is looked at first; nothing is kept before you have seen what it says.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,.xml,.sta,.mt940,.ndjson,.jsonl,.json"}),
+        help_text=(
+            "camt.053 (.xml), MT940 (.sta, .mt940, .txt), CSV (.csv, by the account's column mapping) or what a gateway's"
+            " API told, a JSON object a line (.ndjson). Up to 20 MB."
+        ),
     )
     kept_name = forms.CharField(required=False, widget=forms.HiddenInput)
     kept = forms.CharField(required=False, strip=False, widget=forms.HiddenInput)
-    source = forms.ChoiceField(label="Format", required=False)
-    starts_on = forms.DateField(label="First day", required=False, widget=_DAY, help_text="Empty: that of its lines.")
-    ends_on = forms.DateField(label="Last day", required=False, widget=_DAY)
-    is_open = forms.BooleanField(label="It is not final", required=False, help_text="A later report will complete it.")
+    source = forms.ChoiceField(
+        label="Format", required=False, help_text="Name one where the file is in another than the account's own."
+    )
+    starts_on = forms.DateField(
+        label="First day",
+        required=False,
+        widget=_DAY,
+        help_text="Empty: the day of its first line. Name both days if it also covers days on which nothing happened.",
+    )
+    ends_on = forms.DateField(
+        label="Last day", required=False, widget=_DAY, help_text="Empty: the day of its last line."
+    )
+    is_open = forms.BooleanField(
+        label="It is not final",
+        required=False,
+        help_text="For a day that was not over when it was written. A later report will complete it.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        accounts = StatementAccount.objects.order_by("kind", "name")
+        accounts = importing.account_choices()
+        nobody = [("", "Choose an account")] if len(accounts) != 1 else []  # never the first of several by accident
         formats = [("", "The account's own"), *((source.name, source.words) for source in SOURCES.values())]
-        self.fields["account"].choices = list(accounts.values_list("slug", "name"))  # type: ignore[attr-defined]
+        self.fields["account"].choices = [*nobody, *accounts]  # type: ignore[attr-defined]
         self.fields["source"].choices = formats  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
@@ -109,12 +128,17 @@ class UploadPage(CommandPage):
         return HttpResponseRedirect(f"{address}?again=1" if taken.again else address)
 
     def _refused(self, request: HttpRequest, admin: Frame, form: UploadForm, refusal: PaymentsError) -> HttpResponse:
-        form.add_error(refusal.field if refusal.field in form.fields else "file", refusal.detail)
+        field = {"mapping": "account"}.get(refusal.field, refusal.field)
+        form.add_error(field if field in form.fields else "file", refusal.detail)
         return self._form(request, admin, form)
 
     def _form(self, request: HttpRequest, admin: Frame, form: UploadForm, found: Look | None = None) -> HttpResponse:
         context: dict[str, Any] = {"title": self.title, "intro": self.intro, "form": form, "found": found}
-        if found is not None:
+        if found is None:
+            may_edit = holds_right(request.user, EDIT)
+            accounts = importing.accounts_to_import(may_edit=may_edit)
+            context |= {"may_edit": may_edit, "accounts": accounts, "account_columns": importing.ACCOUNT_COLUMNS}
+        else:
             kept = pack(form.cleaned_data["content"])
             name = form.cleaned_data["name"]
             context |= look_context(found) | {

@@ -20,6 +20,28 @@ def _choose(window: Window, tmp_path: Path, *rows: str, field: str = "file") -> 
     window.page.set_input_files(f"[name={field}]", str(path))
 
 
+def test_before_there_is_an_account_the_import_leads_to_asking_for_one(window: Window) -> None:
+    window.sign_in("finance")
+    window.open("/admin/reconciliation/statement/upload/")
+    window.says("No account is compared yet")
+    window.shot("statement-no-account")
+    window.press("Ask for a bank account")
+    window.page.wait_for_url("**/statementaccount/add_bank/")
+
+
+def test_before_there_is_a_file_the_import_says_which_it_takes(window: Window) -> None:
+    gateway(name="Acme Acquirer")
+    window.expected = {422}
+    window.sign_in("finance")
+    window.page.set_viewport_size({"width": 390, "height": 844})
+    window.open("/admin/reconciliation/statement/upload/")
+    window.press("Look at the file")
+    window.says("Choose a file first.")
+    window.says("What happens then")
+    window.shot("statement-no-file-phone")
+    assert window.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
 def test_a_statement_is_looked_at_imported_and_explained(window: Window, tmp_path: Path) -> None:
     gateway(name="Acme Acquirer")
     window.sign_in("finance")

@@ -35,6 +35,11 @@ def _file(content: bytes, name: str = "day.csv") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, content)
 
 
+def _bare(slug: str) -> StatementAccount:
+    """An account of CSV files for which nobody has made a mapping."""
+    return StatementAccount.objects.create(slug=slug, name=slug.title(), kind="gateway", source="csv_mapped")
+
+
 def _page(statement: Statement) -> str:
     return reverse("admin:reconciliation_statement_change", args=(statement.public_id,))
 
@@ -53,6 +58,54 @@ def test_an_empty_list_says_what_to_do(fay):
     assert "No report has come yet" in words
     assert "Files of the others, and of the bank, are imported here." in words
     assert "Import a statement" in words
+
+
+def test_without_an_account_the_import_says_what_comes_first(fay):
+    shown = fay.get(UPLOAD)
+    assert "Ask for your bank account here, and a second person agrees" in text_of(shown)
+    assert f'href="{reverse("admin:reconciliation_statementaccount_add_bank")}"' in shown.content.decode()
+    for answer in (shown, fay.post(UPLOAD, {"look": "1"})):
+        assert 'type="file"' not in answer.content.decode()
+    other = signed_in("operator", "ola").get(UPLOAD)
+    assert "Finance can ask for a bank account" in text_of(other)
+    assert "add_bank" not in other.content.decode()
+
+
+def test_before_a_file_is_chosen_the_page_says_which_files_whose_and_what_then(fay, django_assert_max_num_queries):
+    gateway()
+    read("acme", csv_file(sale(1)))
+    _bare("bare")
+    StatementAccount.objects.create(slug="main", name="Main", kind="bank", source="camt053")
+    with django_assert_max_num_queries(14):
+        shown = fay.get(UPLOAD)
+    assert shown.context["form"]["account"].value() == ""
+    words = text_of(shown)
+    for said in (
+        "Choose an account Main · Bank statement, camt.053 Acme · CSV with a column mapping Bare",
+        "camt.053 (.xml), MT940 (.sta, .mt940, .txt), CSV (.csv, by the account's column mapping)",
+        "Up to 20 MB.",
+        "Nothing is kept before you press “Import it”.",
+        "A day that waited for it is compared within a minute.",
+        f"Acme a file CSV, mapping 1 {DAY}",
+        "Bare a file CSV: ask for its column mapping first no report yet",
+        "Main a file Bank statement, camt.053 no report yet",
+    ):
+        assert said in words
+    named = fay.get(f"{UPLOAD}?account=main").context["form"]
+    assert named["account"].value() == "main"
+    assert "nobody has made its column mapping yet" in text_of(signed_in("operator", "ola").get(UPLOAD))
+
+
+def test_an_account_that_is_alone_need_not_be_chosen(fay):
+    gateway()
+    assert fay.get(UPLOAD).context["form"].fields["account"].choices == [("acme", "Acme · CSV with a column mapping")]
+
+
+def test_a_missing_mapping_is_said_at_the_account(fay):
+    _bare("acme")
+    looked = fay.post(UPLOAD, {"account": "acme", "file": _file(csv_file(sale(1))), "look": "1"})
+    assert looked.context["form"].errors == {"account": ["Acme has no column mapping yet: make one first."]}
+    assert "ask for its column mapping first" in text_of(looked)
 
 
 def test_a_file_is_looked_at_before_it_is_imported(fay):
