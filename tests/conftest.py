@@ -14,12 +14,17 @@ import redis as redis_client
 from django.conf import settings
 from django.db import connections
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import services
 from tests.forks import Forks
 
 pytest_plugins = ["tests.payments.gateways.assumptions"]
+# How long an example takes says what else this machine is doing.
+hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("suite")
 
 # Rows a migration put there, which every test may count on.
 KEPT = (

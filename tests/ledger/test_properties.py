@@ -76,7 +76,7 @@ class Run:
 
 
 @pytest.mark.django_db(transaction=True)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, min_size=12, max_size=45))
 def test_the_proofs_hold_after_anything_from_several_threads(sequence: list[Step]) -> None:
     run = Run(f"run{next(_example)}")

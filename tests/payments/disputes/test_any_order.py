@@ -110,7 +110,7 @@ class TestBooks:
             max_examples=8,
             deadline=None,
             derandomize=True,
-            suppress_health_check=[HealthCheck.function_scoped_fixture],
+            suppress_health_check=list(HealthCheck),
         )
         @given(st.data())
         def play(data: st.DataObject) -> None:

@@ -29,7 +29,7 @@ OFF = (
 PAIR = st.tuples(st.integers(1, 9), st.sampled_from(["capture", "refund", "chargeback"]), st.sampled_from(OFF))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pairs=st.lists(PAIR, min_size=2, max_size=7))
 def test_set_based_and_pure_agree(pairs: list[tuple[int, str, str]]) -> None:
     with transaction.atomic():
