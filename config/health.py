@@ -19,6 +19,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from config.celery import HEARTBEAT_KEY, HEARTBEAT_SECONDS, QUEUES
+from config.history import stranded
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ def _database() -> str:
 
 def _migrations() -> str:
     try:
+        if reason := stranded(connection):
+            return reason
         executor = MigrationExecutor(connection)
         waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:

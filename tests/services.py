@@ -79,7 +79,7 @@ def _postgres_answers() -> bool:
 
 def _digest() -> str:
     """What the template's content depends on."""
-    files = [ROOT / "requirements.lock", ROOT / "config/settings.py"]
+    files = [ROOT / "requirements.lock", ROOT / "config/settings.py", ROOT / "console/tables.py"]
     for app in ("config", "console", "ledger", "payments", "reconciliation"):
         files += sorted((ROOT / app / "migrations").rglob("*.py")) + sorted((ROOT / app / "migrations").rglob("*.sql"))
     content = hashlib.sha256()

@@ -7,7 +7,7 @@ from typing import Final
 from django.db import connection
 
 BOOK: Final = 4_710_002
-"""The advisory lock's number, also in migrations/sql/0004_closed_days.sql. It ends with the transaction."""
+"""The advisory lock's number, also in migrations/sql/0002_rules.sql. It ends with the transaction."""
 
 
 def hold_open() -> None:

@@ -295,8 +295,8 @@ def test_enforcement_can_be_taken_back_and_put_in_again_on_filled_books(
     folder = Path(ledger.__file__).parent / "migrations" / "sql"
     connection.close()
     with owner_connection.transaction():
-        owner_connection.execute((folder / "0002_enforcement_undo.sql").read_bytes())
-        owner_connection.execute((folder / "0002_enforcement.sql").read_bytes())
+        owner_connection.execute((folder / "0002_rules_undo.sql").read_bytes())
+        owner_connection.execute((folder / "0002_rules.sql").read_bytes())
 
     with pytest.raises(IntegrityError, match="append-only"):
         run("TRUNCATE ledger_posting CASCADE")

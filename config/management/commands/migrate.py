@@ -1,16 +1,16 @@
 """Bring the tables up to date, as the owner of the tables. The application's role may not: it must not be able to undo
 the books' enforcement."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.signals import class_prepared  # noqa: TID251 - kept quiet here, not listened to
 from psycopg import sql
+
+from config.history import stranded
 
 DEFAULT_PRIVILEGES = sql.SQL(
     """ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLES TO {app};
@@ -23,14 +23,15 @@ class Command(migrate.Command):
     """Django's migrate, on the owner's connection when DATABASE_OWNER_URL is set."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        """Writes: tables. The connection is handed back as the application's role afterwards."""
-        with _models_of_the_past():
-            return self._migrate(*args, **options)
+        """Writes: tables. The connection is handed back as the application's role afterwards.
 
-    def _migrate(self, *args: Any, **options: Any) -> str | None:
+        Raises: CommandError if the database stands in the middle of a history that is squashed.
+        """
+        connection = connections[options["database"]]
+        if reason := stranded(connection):
+            raise CommandError(reason)
         if not settings.OWNER_DATABASE:
             return super().handle(*args, **options)
-        connection = connections[options["database"]]
         before = dict(connection.settings_dict)
         become_owner(connection)
         try:
@@ -38,21 +39,6 @@ class Command(migrate.Command):
         finally:
             connection.close()
             connection.settings_dict.update(before)
-
-
-@contextmanager
-def _models_of_the_past() -> Iterator[None]:
-    """While migrations run, django-fsm may not wait for models to come.
-
-    Migrations make thousands of models of the past, which have no transitions. Each state field of each would be asked about
-    every later one: four tenths of the time on an empty database.
-    """
-    connect = class_prepared.connect
-    class_prepared.connect = lambda *_args, **_options: None  # type: ignore[method-assign]  # for this block only
-    try:
-        yield
-    finally:
-        class_prepared.connect = connect  # type: ignore[method-assign]  # as it was
 
 
 def become_owner(connection: BaseDatabaseWrapper) -> None:

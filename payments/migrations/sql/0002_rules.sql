@@ -1,4 +1,5 @@
--- The causal log and the evidence of look-ups are appended to, never rewritten: pages answer "why" from them.
+-- What was said is appended to, never rewritten: pages answer "why" from the causal log, and the histories of gateways'
+-- health, decline rules and schedules say who changed what.
 CREATE FUNCTION payments_refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 BEGIN
@@ -8,6 +9,12 @@ BEGIN
 END $$;
 
 CREATE TRIGGER transitions_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payments_transition
+  FOR EACH STATEMENT EXECUTE FUNCTION payments_refuse_change();
+CREATE TRIGGER health_events_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payments_healthevent
+  FOR EACH STATEMENT EXECUTE FUNCTION payments_refuse_change();
+CREATE TRIGGER rule_changes_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payments_declinerulechange
+  FOR EACH STATEMENT EXECUTE FUNCTION payments_refuse_change();
+CREATE TRIGGER schedule_changes_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payments_schedulechange
   FOR EACH STATEMENT EXECUTE FUNCTION payments_refuse_change();
 CREATE TRIGGER movements_stay BEFORE DELETE OR TRUNCATE ON payments_movement
   FOR EACH STATEMENT EXECUTE FUNCTION payments_refuse_change();
@@ -30,3 +37,10 @@ END $$;
 
 CREATE TRIGGER movements_are_not_rewritten BEFORE UPDATE ON payments_movement
   FOR EACH ROW EXECUTE FUNCTION payments_keep_movement();
+
+-- The card networks' ceilings to start with; 720 hours are their month of 30 days.
+INSERT INTO payments_networkceiling (network, declines, window_hours, same_amount, calendar_day, enabled, version) VALUES
+  ('visa', 15, 720, false, false, true, 0),
+  ('mastercard', 10, 24, false, true, true, 0),
+  ('mastercard', 35, 720, true, false, true, 0),
+  ('', 15, 720, false, false, true, 0);
