@@ -74,12 +74,12 @@ class TestBombs:
     @pytest.mark.parametrize("name", BOMBS)
     def test_a_sheet_is_refused_before_it_becomes_objects(self, name: str) -> None:
         bomb = with_parts({SHEET: _HEAD + BOMBS[name]()})
-        began = time.monotonic()
+        began = time.process_time()
 
         with pytest.raises(Unreadable):
             all_of(bomb)
 
-        assert time.monotonic() - began < 20  # some seconds for what may be read, instead of minutes
+        assert time.process_time() - began < 20  # some seconds for what may be read, instead of minutes
 
     @pytest.mark.parametrize("name", ["xl/styles.xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels"])
     def test_so_is_any_other_part(self, name: str) -> None:

@@ -19,7 +19,7 @@ from payments.gateways.convesiopay import ConvesioPay, codes
 from payments.gateways.errors import GatewayError, NotSent, OutcomeUnknown
 from payments.states import Certainty, FailureClass, OperationKind
 from tests.payments.gateways.loopback import HEAD, Server
-from tests.simulator_fixture import SimulatorProcess, start_simulator
+from tests.simulator_fixture import SimulatorProcess, start_simulator, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ class Gateway:
     process: SimulatorProcess
     secret: str = SECRET
 
-    def send(self, request: WireRequest, seconds: float = 10) -> WireAnswer:
+    def send(self, request: WireRequest, seconds: float = 60) -> WireAnswer:
         until = now() + timedelta(seconds=seconds)
         url = f"{self.process.url}/{GATEWAY}"
 
@@ -66,7 +66,7 @@ class Gateway:
 
         return convesiopay.speak(request, {"SECRET": self.secret, "INTEGRATION": "int_1"}, send)
 
-    def call(self, command: Command, seconds: float = 10) -> Fact:
+    def call(self, command: Command, seconds: float = 60) -> Fact:
         assert convesiopay.refuses(command) == ""
         return convesiopay.answer(command, self.send(convesiopay.request(command), seconds), at=now())
 
@@ -319,8 +319,9 @@ class TestTrouble:
         gateway.fault(fault, "sale", times=1)
 
         with pytest.raises(OutcomeUnknown):
-            gateway.call(command, seconds=1)
+            gateway.call(command, seconds=2 if "timeout" in fault else 60)
 
+        wait_for(lambda: len(booked(gateway)) == happened)
         answer = gateway.look_up(command)
         assert (answer.answered, answer.found) == (True, happened)
         assert moved(answer.facts) == booked(gateway)
@@ -355,7 +356,7 @@ class TestTrouble:
         gateway.fault("lost_response", kind.value, times=1)
 
         with pytest.raises(OutcomeUnknown):
-            gateway.call(asked, seconds=2)
+            gateway.call(asked)
 
         assert moved(gateway.look_up(asked, first.handle).facts) == booked(gateway)
         assert len(booked(gateway)) == 2

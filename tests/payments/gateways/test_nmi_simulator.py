@@ -19,7 +19,7 @@ from payments.gateways.nmi import Nmi, query
 from payments.gateways.nmi.codes import NOT_PENDING_SETTLEMENT
 from payments.states import Certainty, FailureClass, OperationKind
 from tests.payments.gateways.loopback import HEAD, Server
-from tests.simulator_fixture import SimulatorProcess, start_simulator
+from tests.simulator_fixture import SimulatorProcess, start_simulator, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ class Gateway:
     process: SimulatorProcess
     key: str = KEY
 
-    def send(self, request: WireRequest, seconds: float = 10) -> WireAnswer:
+    def send(self, request: WireRequest, seconds: float = 60) -> WireAnswer:
         until = now() + timedelta(seconds=seconds)
 
         def send(sealed: WireRequest) -> WireAnswer:
@@ -67,7 +67,7 @@ class Gateway:
 
         return nmi.speak(request, {"SECURITY_KEY": self.key}, send)
 
-    def call(self, command: Command, seconds: float = 10) -> Fact:
+    def call(self, command: Command, seconds: float = 60) -> Fact:
         assert nmi.refuses(command) == ""
         return nmi.answer(command, self.send(nmi.request(command), seconds), at=now())
 
@@ -308,8 +308,9 @@ class TestTrouble:
         gateway.process.fault(fault, "sale", times=1)
 
         with pytest.raises(OutcomeUnknown):
-            gateway.call(command, seconds=1)
+            gateway.call(command, seconds=2 if "timeout" in fault else 60)
 
+        wait_for(lambda: len(booked(gateway)) == happened)
         answer = gateway.look_up(question_of(command))
         assert (answer.answered, answer.found) == (True, happened)
         assert moved(answer.facts) == booked(gateway)

@@ -18,7 +18,7 @@ from payments.gateways.errors import GatewayError, NotSent, OutcomeUnknown
 from payments.gateways.stripe import Stripe, codes
 from payments.states import Certainty, DisputeState, FailureClass, OperationKind
 from tests.payments.gateways.loopback import HEAD, Server
-from tests.simulator_fixture import SimulatorProcess, start_simulator
+from tests.simulator_fixture import SimulatorProcess, start_simulator, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ class Gateway:
     process: SimulatorProcess
     key: str = KEY
 
-    def send(self, request: WireRequest, seconds: float = 10) -> WireAnswer:
+    def send(self, request: WireRequest, seconds: float = 60) -> WireAnswer:
         until = now() + timedelta(seconds=seconds)
         base_url = f"{self.process.url}/stripe"
 
@@ -68,7 +68,7 @@ class Gateway:
 
         return stripe.speak(request, {"SECRET_KEY": self.key, "BASE_URL": base_url}, send)
 
-    def call(self, command: Command, seconds: float = 10) -> Fact:
+    def call(self, command: Command, seconds: float = 60) -> Fact:
         assert stripe.refuses(command) == ""
         return stripe.answer(command, self.send(stripe.request(command), seconds), at=now())
 
@@ -481,7 +481,7 @@ class TestLostAnswers:
         gateway.fault("timeout", "sale", times=1)
 
         with pytest.raises(OutcomeUnknown):
-            gateway.call(sale(), seconds=1)
+            gateway.call(sale(), seconds=2)
 
     def test_look_ups_that_fail_prove_nothing(self, gateway: Gateway) -> None:
         gateway.fault("lookup_down", "query")
@@ -519,7 +519,9 @@ class TestEveryTrouble:
         struck = made if collects else on(gateway.call(made), OperationKind(operation), 1000)
         gateway.fault(trouble, operation, times=1)
 
-        certainty = self.certainty_of(gateway, struck)
+        certainty = self.certainty_of(gateway, struck, 2 if "timeout" in trouble else 60)
+        if "timeout" in trouble:  # nobody waited until it was read
+            wait_for(lambda: gateway.process.faults()["struck"])
         gateway.process.clear_faults()
         gateway.process.wait_until_quiet()
 
@@ -530,9 +532,9 @@ class TestEveryTrouble:
         if certainty != Certainty.UNKNOWN:
             assert happened == (certainty == Certainty.TAKEN)
 
-    def certainty_of(self, gateway: Gateway, command: Command) -> Certainty:
+    def certainty_of(self, gateway: Gateway, command: Command, seconds: float) -> Certainty:
         try:
-            return gateway.call(command, seconds=1).certainty
+            return gateway.call(command, seconds).certainty
         except OutcomeUnknown:
             return Certainty.UNKNOWN
 

@@ -176,7 +176,7 @@ def test_with_redis_away_it_is_stored_and_applied_once_redis_is_back(
 
         started = time.monotonic()
         assert post(free_port, delivery) == (200, "stored\n")
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
         assert post(free_port, delivery) == (200, "already known\n")
         assert InboundEvent.objects.get().state == "stored"
 

@@ -52,11 +52,11 @@ def read(source: str, content: Any, **fields: Any) -> Statement:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_camt_file_that_is_a_weapon_is_refused(name: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     statement = read("camt053", REFUSED[name])
     assert (statement.state, Line.objects.count()) == ("refused", 0)
     assert statement.refused_because
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "iso-8859-1"])
@@ -132,10 +132,10 @@ BROKEN = (
 
 @pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
 def test_an_mt940_with_broken_tags_is_incomplete_or_refused_but_read_at_once(text: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     statement = read("mt940", text.encode())
     assert statement.state == "refused" or not statement.complete or statement.lines_new == 1
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 def of(iban: str, number: int = 1) -> str:
