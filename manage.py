@@ -14,15 +14,24 @@ from config import running
 def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    if sys.argv[1:2] != ["up"]:
-        running.adopt(Path(os.environ.get("DATA_DIR") or Path(__file__).parent / ".data"))
     try:
-        execute_from_command_line(sys.argv)
+        if sys.argv[1:2] == ["up"]:
+            _start_everything()
+        else:
+            running.adopt(Path(os.environ.get("DATA_DIR") or Path(__file__).parent / ".data"))
+            execute_from_command_line(sys.argv)
     except ImproperlyConfigured as refusal:
         sys.exit(f"{refusal}")  # one sentence naming the variable, not a traceback
     except OperationalError as trouble:
         first = str(trouble).strip().splitlines()[0]
         sys.exit(f"The database does not answer: {first}. Is `make run` running here, or is DATABASE_URL right?")
+
+
+def _start_everything() -> None:
+    """Without loading the apps: what starts and watches the others needs none, and loading them takes a second."""
+    from config.management.commands.up import Command
+
+    Command().run_from_argv(sys.argv)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Error, register, run_checks
 from django.core.management.base import SystemCheckError
 from django.db import connection
 
-from config.services import DEMO_LOGINS
+from config.roles import DEMO_LOGINS
 from config.settings import INSECURE_SECRET_KEY
 from payments.services.accounts import enabled_accounts, missing_credentials
 

@@ -18,6 +18,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+DEMO_LOGINS = {role.value: f"demo-{role.value}-2024" for role in Role}
+"""One person of each role. Printed by every demo start, and refused by a production start (counterfoil.E011)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Right:
     """One thing a person may do: Django's "app_label.codename", the words for people, whether money may move by it."""

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from config.roles import MATRIX, VIEWED_APPS, Role
+from config.roles import DEMO_LOGINS, MATRIX, VIEWED_APPS, Role
 from payments.services.accounts import ensure_gateway_account
 from reconciliation.services.demo import prepare_comparison
 from reconciliation.services.nightly import plan
@@ -107,10 +107,6 @@ def _grant(wanted: dict[str, set[int]]) -> None:
         [through(group_id=group, permission_id=permission) for group, permission in sorted(due - held.keys())],
         ignore_conflicts=True,
     )
-
-
-DEMO_LOGINS = {role.value: f"demo-{role.value}-2024" for role in Role}
-"""Printed by every demo start, and refused by a production start (counterfoil.E011)."""
 
 
 def prepare_start(*, demo: bool, now: datetime) -> None:

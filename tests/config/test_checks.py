@@ -10,7 +10,8 @@ from django.core.management.base import SystemCheckError
 from pytest_django import Settings
 
 from config import checks
-from config.services import DEMO_LOGINS, prepare_people
+from config.roles import DEMO_LOGINS
+from config.services import prepare_people
 from payments.services.accounts import ensure_gateway_account
 
 SAFE: dict[str, Any] = {

@@ -15,7 +15,9 @@ import psutil
 import pytest
 
 from config.celery import QUEUES, ROUTES
+from config.embedded import Valkey
 from config.management.commands.up import WORKERS
+from config.supervisor import SIGNALS, Child, Supervisor
 from tests import services
 
 pytestmark = pytest.mark.slow
@@ -48,7 +50,7 @@ class Running:
     def refused(self) -> str:
         """Why it does not start, in its own words."""
         message: str = self.read_until("failed")["message"]
-        assert self.process.wait(30) == 1
+        assert self.process.wait(60) == 1
         return message
 
     def ready(self) -> set[str]:
@@ -67,7 +69,7 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def wait_for_end(family: list[psutil.Process], seconds: float = 20) -> list[psutil.Process]:
+def wait_for_end(family: list[psutil.Process], seconds: float = 60) -> list[psutil.Process]:
     deadline = time.monotonic() + seconds
     while (alive := [each for each in family if _lives(each)]) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -107,12 +109,13 @@ def get(url: str) -> tuple[int, str]:
 
 
 class TestAStart:
-    """Three on one data directory, for a start is dear: the first makes it, each later one finds what the one before left."""
+    """Two on one data directory, for a start is dear: the first makes it, and the second finds what a kill left behind."""
 
     def test_from_nothing_then_killed_then_with_a_service_that_dies(self, start: Start, free_port: int) -> None:
         running = start(DEMO_RATE="120")
         started = running.read_until("started")
         family = running.family()
+        assert len(family) >= 8
         assert running.ready() == {
             "PostgreSQL", "Valkey", "tables", "simulator", "web", "worker", "inbox", "beat", "traffic",
         }  # fmt: skip
@@ -127,30 +130,26 @@ class TestAStart:
         assert "Counterfoil" in get(f"{started['address']}/admin/login/")[1]
         assert self._becomes_ready(started["address"])
         assert self._takes_money(f"http://127.0.0.1:{running.port + 1}/_control/books/nmi")
-        running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(30) == 0
-        assert wait_for_end(family) == []
+
+        # Nobody starts beside it.
+        said = start(port=free_port + 2, DEMO="0").refused()
+        assert said == f"Counterfoil already runs on {running.data_dir}: stop it first, or set DATA_DIR."
 
         # Killed, it leaves nothing behind.
-        running = start()
-        running.read_until("started")
-        family = running.family()
-        assert len(family) >= 8
         running.process.kill()
         assert wait_for_end(family) == []
 
-        # Its stale files are no obstacle, and nobody starts beside it.
-        running = start()
+        # Its stale files are no obstacle. No payments are wanted this time: nothing sends any.
+        running = start(DEMO_RATE="0")
         running.read_until("started")
         family = running.family()
-        said = start(port=free_port + 2, DEMO="0").refused()
-        assert said == f"Counterfoil already runs on {running.data_dir}: stop it first, or set DATA_DIR."
+        assert running.ready() == {"PostgreSQL", "Valkey", "tables", "simulator", "web", "worker", "inbox", "beat"}
 
         # One service dies: all stop.
         next(each for each in family if "beat" in each.cmdline()).kill()
         failed = running.read_until("failed")
         assert failed["message"].startswith("beat ended by itself (signal SIGKILL), so everything stops.")
-        assert running.process.wait(30) == 1
+        assert running.process.wait(60) == 1
         assert wait_for_end(family) == []
 
     def _becomes_ready(self, address: str) -> bool:
@@ -169,9 +168,29 @@ class TestAStart:
         assert running.ready() == {"tables", "web", "worker", "inbox", "beat"}  # no stores, no simulator, no traffic
         assert started["logins"] == []
         assert not (running.data_dir / "postgres").exists()
-        running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(30) == 0
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(60) == 0
         assert wait_for_end(family) == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_each_signal_stops_servers_and_processes_alike(number: int, server_path: Path) -> None:
+    """What a start and a drill do with them all, here with two; afterwards the signal means again what it did before."""
+    before, reported = signal.getsignal(number), list[str]()
+    valkey = Valkey(server_path / "valkey")
+    child = Child(["sleep", "600"], os.environ, services.ROOT, server_path / "child.log")
+    supervisor = Supervisor(report=lambda name, _seconds: reported.append(name))
+
+    with supervisor.session():
+        supervisor.start({"Valkey": valkey, "child": child})
+        family = [psutil.Process(each.process.pid) for each in (valkey, child) if each.process]
+        os.kill(os.getpid(), number)
+        supervisor.watch()
+
+    assert reported == ["Valkey", "child"]
+    assert len(family) == 2
+    assert wait_for_end(family) == []
+    assert signal.getsignal(number) is before
 
 
 def test_every_queue_has_a_worker_and_nothing_that_calls_a_gateway_is_beside_the_inbox() -> None:
@@ -219,7 +238,7 @@ class TestARefusal:
         assert "counterfoil.E004" in said
 
 
-def _comes_true(question: Callable[[], object], seconds: float = 30) -> bool:
+def _comes_true(question: Callable[[], object], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

@@ -1,7 +1,7 @@
 """Start everything: databases, web, worker, beat, and for a demo the simulator with traffic. One line a service.
 
 It opens no database itself; what needs the tables (migrations, checks, people) runs in `prepare`, the only child that
-is given the owner's URL.
+is given the owner's URL. It reads settings and nothing else of the product: `manage.py` starts it without the apps.
 """
 
 import json
@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand
 
 from config import running
 from config.embedded import APP, OWNER, EmbeddedError, Postgres, Valkey
+from config.roles import DEMO_LOGINS
 from config.settings import env, env_bool, env_int
 from config.supervisor import (
     CannotStartError,
@@ -133,8 +134,6 @@ class Command(BaseCommand):
         self._say("ready", f"  {name:<10} ready after {seconds:.1f} s", service=name, seconds=round(seconds, 2))
 
     def _announce(self, plan: Plan, seconds: float) -> None:
-        from config.services import DEMO_LOGINS
-
         logins = [{"name": name, "password": password} for name, password in DEMO_LOGINS.items()] if plan.demo else []
         lines = [f"\nCounterfoil runs at {plan.address}/ ({seconds:.1f} s). Stop with Ctrl-C."]
         lines += [f"  log in as {login['name']:<9} password {login['password']}" for login in logins]
