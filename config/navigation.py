@@ -101,8 +101,9 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         "active": request.path == reverse("admin:index"),
     }
     groups: list[dict[str, Any]] = [{"items": [home]}]
+    pages = {model._meta.label_lower: found for model, found in admin.site._registry.items()}  # noqa: SLF001 - Django's documented attribute has no public twin
     for title, entries in SIDEBAR:
-        items = [item for entry in entries if (item := _item(request, entry)) is not None]
+        items = [item for entry in entries if (item := _item(request, entry, pages.get(entry.model))) is not None]
         if items:
             groups.append({"title": title, "separator": True, "items": items})
     _mark_active(request, groups)
@@ -114,9 +115,7 @@ def environment(request: HttpRequest) -> tuple[str, str] | None:
     return ("Demo", "info") if settings.DEMO else None
 
 
-def _item(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
-    registered = {model._meta.label_lower: found for model, found in admin.site._registry.items()}  # noqa: SLF001 - Django's documented attribute has no public twin
-    page = registered.get(entry.model)
+def _item(request: HttpRequest, entry: Entry, page: admin.ModelAdmin[Any] | None) -> dict[str, Any] | None:
     if page is None or not page.has_view_permission(request):
         return None
     address = reverse(f"admin:{entry.model.replace('.', '_')}_{entry.view}")

@@ -230,6 +230,7 @@ ALERT_TO = env_list("ALERT_TO")  # told of every account's alarms, beside whom i
 
 # --- language, time, files ----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
+LANGUAGES = [("en-gb", "English")]  # the frame of every page looks up each one's name: Django's own list has a hundred
 USE_TZ = True
 TIME_ZONE = "UTC"  # storage and display; the business day below decides only which day an entry is booked on
 BUSINESS_TIME_ZONE = env("BUSINESS_TIME_ZONE", "UTC")
