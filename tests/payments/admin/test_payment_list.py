@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from config.services import make_staff
 from payments.models import Payment
-from payments.queries.page_rows import Amounts, amounts_of, read_payment
 from payments.queries.search import MOST_FOUND, find_payments
 from tests.payments.admin.payment_scenes import (
     SCENES,
@@ -76,24 +75,26 @@ SEARCHED = (
 
 
 class TestSearch:
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_finds_by_every_kind_of_reference(self, kind: str) -> None:
+    def test_finds_by_every_kind_of_reference(self) -> None:
         now = timezone.now()
         stored(now, reference="other", payer=None)
         payment = captured_after_cancel(now, reference="order-9")
+        client = signed_in()
 
-        assert shown(signed_in(), q=KINDS[kind](payment)) == ["order-9"]
+        found = {kind: shown(client, q=reference_of(payment)) for kind, reference_of in KINDS.items()}
+
+        assert found == {kind: ["order-9"] for kind in KINDS}
 
     def test_finds_by_a_refunds_id(self) -> None:
         payment = SCENES["refund_waits"](timezone.now())
 
         assert find_payments(payment.refunds.get().public_id) == [payment.pk]
 
-    @pytest.mark.parametrize("term", ["", "   ", "order", "pay_", "pay_nothere", "ada@", "\x00", "%", "x" * 5000])
-    def test_what_is_not_a_whole_reference_finds_nothing(self, term: str) -> None:
+    def test_what_is_not_a_whole_reference_finds_nothing(self) -> None:
         captured(timezone.now())
+        terms = ["", "   ", "order", "pay_", "pay_nothere", "ada@", "\x00", "%", "x" * 5000]
 
-        assert find_payments(term) == []
+        assert {term: find_payments(term) for term in terms} == {term: [] for term in terms}
 
     def test_rides_on_indexes_alone(self) -> None:
         captured(timezone.now())
@@ -127,27 +128,27 @@ class TestSearch:
 
 
 class TestFilters:
-    @pytest.mark.parametrize(
-        ("query", "found"),
-        [
-            ({"state__exact": "cancelled"}, ["person"]),
-            ({"attention": "person"}, ["person"]),
-            ({"attention": "late"}, ["late"]),
-            ({"attention": "duplicate"}, ["double"]),
-            ({"attention": "overdue"}, ["old"]),
-            ({"age": "1d"}, ["old"]),
-            ({"gateway": "nmi"}, ["double", "first-of-double", "late", "person"]),
-            ({"gateway": "elsewhere"}, []),
-        ],
-    )
-    def test_narrow_to_what_they_say(self, query: dict[str, str], found: list[str]) -> None:
+    def test_narrow_to_what_they_say(self) -> None:
         now = timezone.now()
         stored(now - timedelta(days=2), reference="old", payer=None)
         captured_after_cancel(now, reference="person", payer=None)
         SCENES["late"](now, reference="late", payer=None)
         SCENES["duplicate"](now, reference="double")
+        client = signed_in()
+        wanted = {
+            "state__exact=cancelled": ["person"],
+            "attention=person": ["person"],
+            "attention=late": ["late"],
+            "attention=duplicate": ["double"],
+            "attention=overdue": ["old"],
+            "age=1d": ["old"],
+            "gateway=nmi": ["double", "first-of-double", "late", "person"],
+            "gateway=elsewhere": [],
+        }
 
-        assert shown(signed_in(), **query) == found
+        found = {query: shown(client, **dict([query.split("=")])) for query in wanted}
+
+        assert found == wanted
 
 
 class TestCost:
@@ -205,15 +206,6 @@ class TestCost:
 
 
 class TestRows:
-    @pytest.mark.parametrize("scene", SCENES)
-    def test_the_lists_amounts_are_those_of_the_page(self, scene: str) -> None:
-        payment = SCENES[scene](timezone.now())
-        rows = read_payment(payment)
-
-        assert amounts_of([payment.pk])[payment.pk] == Amounts(
-            rows.held.amount_minor, rows.captured.amount_minor, rows.refunded.amount_minor
-        )
-
     def test_a_row_shows_state_payer_masked_amounts_and_what_needs_a_person(self) -> None:
         SCENES["part_refunded"](timezone.now(), reference="order-5")
         captured_after_cancel(timezone.now(), reference="order-6", payer=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from django.utils import timezone
 from config.services import make_staff
 from payments.facts import FactKind
 from payments.models import Attempt, Payment, Transition
-from payments.queries.page_rows import MOST_FACTS, page_version, read_payment
+from payments.queries.page_rows import MOST_FACTS, Amounts, PaymentRows, amounts_of, page_version, read_payment
 from payments.queries.page_steps import steps_of
 from payments.services.commands import preview_cancel, preview_capture, preview_refund
 from payments.services.retries import preview_cancel_retry, preview_retry, refusal_of
@@ -57,8 +58,9 @@ def text_of(answer: Any) -> str:
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_the_page_renders_in_every_situation(scene: str) -> None:
-    payment = SCENES[scene](timezone.now())
+def test_the_page_renders_in_every_situation_and_says_the_same_as_the_services_and_the_list(scene: str) -> None:
+    now = timezone.now()
+    payment = SCENES[scene](now)
 
     answer = signed_in("operator").get(f"{LIST}{payment.public_id}/")
 
@@ -66,6 +68,28 @@ def test_the_page_renders_in_every_situation(scene: str) -> None:
     text = text_of(answer)
     for heading in ("Now", "Because", "Waiting for", "You can", "You cannot", "What happened", payment.reference):
         assert heading in text
+    rows = read_payment(payment)
+    shown, refused = steps_and_services(payment, rows, now)
+    assert shown == refused
+    amounts = Amounts(rows.held.amount_minor, rows.captured.amount_minor, rows.refunded.amount_minor)
+    assert amounts_of([payment.pk])[payment.pk] == amounts
+
+
+def steps_and_services(payment: Payment, rows: PaymentRows, now: datetime) -> tuple[dict[str, bool], dict[str, bool]]:
+    """Of every command, is it blocked? As the page says, and as its service does."""
+    steps = steps_of(rows, EVERY_RIGHT, refusal_of(rows, now))
+    blocked = {"retry": "not offered", "cancel_retry": "not offered"} | {step.name: step.blocked_by for step in steps}
+    said = {
+        "retry": preview_retry(payment.public_id, now)[0],
+        "cancel_retry": preview_cancel_retry(payment.public_id)[0],
+        "capture": preview_capture(payment.public_id).refused,
+        "refund": preview_refund(payment.public_id).refused,
+        "cancel": preview_cancel(payment.public_id).refused,
+    }
+    if payment.cancel_requested_at is not None and not said["cancel"]:
+        assert "asked already" in blocked.pop("cancel")  # the service takes it again and changes nothing
+        said.pop("cancel")
+    return {name: bool(blocked[name]) for name in said}, {name: bool(refused) for name, refused in said.items()}
 
 
 @pytest.mark.parametrize("role", ["support", "finance", "auditor", "admin"])
@@ -93,28 +117,6 @@ def test_what_one_cannot_do_says_who_could() -> None:
 
     assert "Refund… Your roles do not allow it. Finance or operator could." in text
     assert "Capture… The payment is captured: only an authorised one can be captured." in text
-
-
-@pytest.mark.parametrize("scene", SCENES)
-def test_the_page_allows_exactly_what_the_services_allow(scene: str) -> None:
-    now = timezone.now()
-    payment = SCENES[scene](now)
-    rows = read_payment(payment)
-    steps = steps_of(rows, EVERY_RIGHT, refusal_of(rows, now))
-    blocked = {"retry": "not offered", "cancel_retry": "not offered"} | {step.name: step.blocked_by for step in steps}
-
-    said = {
-        "retry": preview_retry(payment.public_id, now)[0],
-        "cancel_retry": preview_cancel_retry(payment.public_id)[0],
-        "capture": preview_capture(payment.public_id).refused,
-        "refund": preview_refund(payment.public_id).refused,
-        "cancel": preview_cancel(payment.public_id).refused,
-    }
-
-    if payment.cancel_requested_at is not None and not said["cancel"]:
-        assert "asked already" in blocked.pop("cancel")  # the service takes it again and changes nothing
-        said.pop("cancel")
-    assert {name: bool(blocked[name]) for name in said} == {name: bool(refused) for name, refused in said.items()}
 
 
 def test_a_page_costs_the_same_however_much_happened() -> None:
