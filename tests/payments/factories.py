@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import count
 
 from django.apps import apps
@@ -30,6 +30,12 @@ class Clock:
 
     def pass_(self, **time: float) -> None:
         self.offset += timedelta(**time)
+
+
+def until_noon(clock: Clock) -> timedelta:
+    """How far it is to the noon of tomorrow: whoever lets minutes and hours pass from there meets no midnight by chance."""
+    now = clock()
+    return datetime.combine(now.date() + timedelta(days=1), time(12), UTC) - now
 
 
 def operator(*permissions: str, user_id: int | None = None) -> Actor:

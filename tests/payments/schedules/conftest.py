@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from tests.payments.flows.conftest import account, clock, simulator, simulator_process
+from tests.payments.factories import Clock, until_noon
+from tests.payments.flows.conftest import account, simulator, simulator_process
 from tests.simulator_fixture import SimulatorProcess
 
-__all__ = ["account", "clock", "gateways", "simulator", "simulator_process"]
+__all__ = ["account", "gateways", "simulator", "simulator_process"]
 
 _SECRETS = {
     "STRIPE": {"SECRET_KEY": "sk_test_demo", "WEBHOOK_SECRET": "whsec_demo"},
     "CONVESIOPAY": {"SECRET": "demo-convesiopay-secret", "INTEGRATION": "int_1", "WEBHOOK_SECRET": "demo"},
 }
+
+
+@pytest.fixture
+def clock(simulator: SimulatorProcess) -> Clock:
+    """Noon, at the gateways as well: a sweep just before midnight would find one date more."""
+    ahead = until_noon(Clock())
+    simulator.act("advance_clock", seconds=ahead.total_seconds())
+    return Clock(ahead)
 
 
 @pytest.fixture

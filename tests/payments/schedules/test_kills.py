@@ -19,6 +19,12 @@ __all__ = ["workers"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
+@pytest.fixture
+def clock() -> Clock:
+    """The real time, which the workers read too."""
+    return Clock()
+
+
 def test_killed_with_the_payment_half_made(
     simulator: SimulatorProcess, workers: Workers, clock: Clock, owner_connection: psycopg.Connection
 ) -> None:

@@ -22,6 +22,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LIST = "/admin/payments/schedule/"
 
 
+@pytest.fixture
+def clock() -> Clock:
+    """The real time, which the pages read too."""
+    return Clock()
+
+
 @pytest.fixture(autouse=True)
 def _demo(settings: Any) -> None:
     settings.DEMO = True

@@ -8,7 +8,7 @@ import pytest
 
 from payments.services.accounts import ensure_gateway_account
 from reconciliation.models import StatementAccount
-from tests.payments.factories import Clock
+from tests.payments.factories import Clock, until_noon
 from tests.simulator_fixture import SimulatorProcess, start_simulator
 
 
@@ -31,8 +31,11 @@ def simulator(process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, transa
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(simulator: SimulatorProcess) -> Clock:
+    """Noon, at the gateways as well: what is sold and the day asked for are of one day."""
+    ahead = until_noon(Clock())
+    simulator.act("advance_clock", seconds=ahead.total_seconds())
+    return Clock(ahead)
 
 
 def compared(slug: str, **terms: object) -> StatementAccount:
