@@ -11,7 +11,18 @@ from django.db import connection
 
 from ledger.money import Money
 from payments.facts import Fact, FactKind
-from payments.models import Attempt, Dispute, GatewayAccount, Movement, Operation, Payment, Refund, Review
+from payments.models import (
+    Attempt,
+    Dispute,
+    GatewayAccount,
+    Movement,
+    Operation,
+    Payment,
+    PaymentMethod,
+    Refund,
+    Review,
+)
+from payments.queries.compiled import Question
 from payments.queries.disputes import standing_of
 from payments.states import (
     ENDED_REFUND_STATES,
@@ -76,25 +87,55 @@ SELECT EXISTS (SELECT FROM payments_movement WHERE payment_id = %(payment)s),
 """
 
 
+_payments = Question(lambda pk: Payment.objects.select_for_update().filter(pk=pk))
+_methods = Question(lambda pk: PaymentMethod.objects.filter(pk=pk))
+_accounts = Question(lambda pk: GatewayAccount.objects.filter(pk=pk))
+_attempts = Question(lambda payment_id: Attempt.objects.filter(payment=payment_id).order_by("number"))
+_operations = Question(lambda payment_id: Operation.objects.filter(payment=payment_id).order_by("id"))
+_movements = Question(lambda payment_id: Movement.objects.filter(payment=payment_id).order_by("id"))
+_refunds = Question(lambda payment_id: Refund.objects.filter(payment=payment_id).order_by("id"))
+_reviews = Question(lambda payment_id: Review.objects.filter(payment=payment_id))
+
+
 def lock_payment(payment_id: int) -> Case:
-    """Everything of one payment, locked by its payment row; `account` is that of its last attempt."""
-    payment = Payment.objects.select_for_update(of=("self",)).select_related("method").get(pk=payment_id)
+    """Everything of one payment, locked by its payment row; `account` is that of its last attempt.
+
+    Raises: Payment.DoesNotExist; TransactionManagementError outside a transaction.
+    """
+    found = _payments(payment_id)
+    if not found:
+        raise Payment.DoesNotExist
+    [payment] = found
+    [payment.method] = _methods(payment.method_id)
     if payment.version == 0 and payment.state == PaymentState.INITIATED:  # no fact yet: there is nothing around it
         return Case(account=GatewayAccount(), payment=payment)
-    attempts = list(payment.attempts.select_related("gateway_account").order_by("number"))
     with connection.cursor() as cursor:  # under the lock, which the question before it may have waited for
         cursor.execute(_WHAT_THERE_IS, {"payment": payment_id})
         moved, refunded, reviewed = cursor.fetchone()
-    return Case(
+    attempts = _attempts_of(payment)
+    case = Case(
         account=attempts[-1].gateway_account if attempts else GatewayAccount(),
         payment=payment,
         attempt=attempts[-1] if attempts else None,
         attempts=attempts,
-        operations=list(payment.operations.order_by("id")),
-        movements=list(payment.movements.order_by("id")) if moved else [],
-        refunds=list(payment.refunds.order_by("id")) if refunded else [],
-        reviews=open_ones(Review.objects.filter(payment=payment)) if reviewed else [],
+        operations=_operations(payment_id),
+        movements=_movements(payment_id) if moved else [],
+        refunds=_refunds(payment_id) if refunded else [],
+        reviews=open_ones(_reviews(payment_id)) if reviewed else [],
     )
+    rows: list[Operation | Movement | Refund] = [*case.operations, *case.movements, *case.refunds]
+    for row in rows:
+        row.payment = payment
+    return case
+
+
+def _attempts_of(payment: Payment) -> list[Attempt]:
+    """Each with the gateway account it was made at."""
+    attempts = _attempts(payment.pk)
+    accounts = {pk: account for pk in {a.gateway_account_id for a in attempts} for account in _accounts(pk)}
+    for attempt in attempts:
+        attempt.payment, attempt.gateway_account = payment, accounts[attempt.gateway_account_id]
+    return attempts
 
 
 def open_ones(reviews: Iterable[Review]) -> list[Review]:
