@@ -14,7 +14,7 @@ from payments.services.actors import Actor
 from payments.services.limits import Wanted, ask_limit
 from tests.payments.admin.desk import prepare, signed_in, text_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 ASK = {"action": "start_batch", "role": "operator", "currency": "USD", "per_item": "100.00", "per_day": "500.00",
        "reason": "uploads of the shop"}  # fmt: skip
 QUEUE = reverse("admin:payments_approval_changelist")

@@ -13,7 +13,7 @@ from payments.services.methods import record_block
 from tests.payments.admin.desk import prepare, signed_in, text_of
 from tests.payments.factories import Clock, new_payment, nmi_account
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 LIST = reverse("admin:payments_paymentmethod_changelist")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
