@@ -6,6 +6,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -127,15 +128,28 @@ def server_path() -> Iterator[Path]:
 
 @pytest.fixture
 def free_port() -> Iterator[int]:
-    """A port on the loopback where nobody listens, and which nobody is given by chance while the test lasts.
+    """A port on the loopback where nobody listens, and which nobody is given by chance while the test lasts; so the next two.
 
-    It is held by a socket that does not listen: a server that names the port may take it beside (both with SO_REUSEADDR),
-    and as long as none has, a connection is refused.
+    Each is held by a socket that does not listen: a server that names the port may take it beside (both with
+    SO_REUSEADDR), and as long as none has, a connection is refused.
     """
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
+    with ExitStack() as holders:
+        first = _hold(holders, 0)
+        while not (_hold(holders, first + 1) and _hold(holders, first + 2)):
+            first = _hold(holders, 0)
+        yield first
+
+
+def _hold(holders: ExitStack, port: int) -> int:
+    """The port, or any for 0, until the end of the stack; 0 where somebody has it."""
+    holder = holders.enter_context(socket.socket())
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        holder.bind(("127.0.0.1", port))
+    except (OSError, OverflowError):
+        return 0
+    found: int = holder.getsockname()[1]
+    return found
 
 
 def pytest_configure() -> None:

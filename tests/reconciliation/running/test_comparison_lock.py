@@ -33,7 +33,7 @@ def close_own() -> None:
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(1) as made:
         yield made
-        made.submit(close_own).result(10)
+        made.submit(close_own).result(60)
 
 
 def begin(pool: ThreadPoolExecutor, work: Callable[[], None]) -> tuple[Future[None], int]:
@@ -47,8 +47,8 @@ def begin(pool: ThreadPoolExecutor, work: Callable[[], None]) -> tuple[Future[No
         work()
 
     future = pool.submit(run)
-    pid = pids.get(timeout=10)
-    for _ in range(500):
+    pid = pids.get(timeout=60)
+    for _ in range(6000):
         if asked("SELECT count(*) FROM pg_locks WHERE pid = %s AND locktype = 'advisory' AND NOT granted", pid):
             return future, pid
         time.sleep(0.01)
@@ -76,9 +76,9 @@ def test_a_database_that_goes_away_is_no_comparison_under_way(
         cut = f"SELECT count({cut_off_by}(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid = %s"
         assert asked(cut, pid) == 1
         with pytest.raises(OperationalError) as lost:  # a Conflict would be none
-            waiting.result(timeout=30)
+            waiting.result(timeout=60)
     assert isinstance(lost.value.__cause__, cause)
 
-    pool.submit(held_by_a_command).result(timeout=10)  # who was cut off left nothing held, and can try again at once
+    pool.submit(held_by_a_command).result(timeout=60)  # who was cut off left nothing held, and can try again at once
     with alone(ACCOUNT):
         pass
