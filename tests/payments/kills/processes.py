@@ -20,7 +20,7 @@ from django.db import connection
 from tests.forks import Forked, Forks
 from tests.simulator_fixture import wait_for
 
-PATIENCE = 30.0  # seconds; a busy machine starts a Python slowly
+PATIENCE = 90.0  # seconds; a busy machine starts a Python slowly
 
 
 def _sessions() -> int:
