@@ -1,9 +1,15 @@
-"""Django's handles on the project and on its admin site; at start-up the site is named and the checks are registered."""
+"""Django's handles on the project and on its admin site; at start-up the site is named and the checks are registered.
 
+While the apps load nobody collects garbage: there is none, and looking for it took a sixth of every start.
+"""
+
+import gc
 from importlib import import_module
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+
+gc.disable()  # this module is loaded before any app's models; `ready` below is the last one
 
 
 class ProjectConfig(AppConfig):
@@ -16,6 +22,8 @@ class ProjectConfig(AppConfig):
         """Register the start-up checks, and make our Celery app the one that services nudge, in every thread."""
         import_module("config.celery")
         import_module("config.checks")
+        gc.freeze()  # what has been loaded stays for good
+        gc.enable()
 
 
 class OperatorAdminConfig(AdminConfig):

@@ -229,10 +229,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import gc
 
-    gc.disable()  # nothing of what is imported is garbage
     import django
 
     django.setup()
+    gc.disable()  # nothing of what is imported is garbage
     for module in READ_AHEAD:
         importlib.import_module(module)
     gc.freeze()
