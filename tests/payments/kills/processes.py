@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+import psutil
 import psycopg
 from django.db import connection
 
@@ -151,6 +152,11 @@ class BusyGateway:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}/nmi"
+
+    def wait_for_caller(self, worker: Worker) -> None:
+        """Until it hangs in the handshake. A moment after its row says *sent* it may be on its way there yet."""
+        process, port = psutil.Process(worker.process.pid), self._listener.getsockname()[1]
+        wait_for(lambda: any(c.raddr[1:] == (port,) for c in process.net_connections("tcp4")), PATIENCE)
 
     def take_call(self, seconds: float) -> socket.socket:
         """Let the waiting handshake come through (the kernel repeats it by itself) and return the caller's connection."""

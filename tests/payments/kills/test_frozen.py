@@ -15,7 +15,7 @@ from payments.states import OperationState, PaymentState, ReviewKind, ReviewStat
 from tests.payments.factories import Clock, new_payment, nmi_account, sweep_until_quiet
 from tests.payments.flows.books import assert_books_agree
 from tests.payments.kills.processes import PATIENCE, BusyGateway, Worker, Workers, bytes_of
-from tests.payments.kills.test_kills import charges, operation_of, sales_asked, state_of, wait_until_sent
+from tests.payments.kills.test_kills import charges, operation_of, sales_asked, state_of
 from tests.simulator_fixture import SimulatorProcess, wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -41,10 +41,10 @@ class TestFrozenBeforeTheFirstByte:
     def test_it_refuses_to_write_after_send_before(
         self, simulator: SimulatorProcess, workers: Workers, clock: Clock, busy_gateway: BusyGateway
     ):
-        nmi_account(send_window_seconds=3)
+        nmi_account(send_window_seconds=6)
         payment = new_payment(clock)
         worker = workers.start("advance", payment.pk, GATEWAY_NMI_BASE_URL=busy_gateway.url).go()
-        wait_until_sent(payment)
+        busy_gateway.wait_for_caller(worker)
         worker.freeze()
         caller = busy_gateway.take_call(PATIENCE)  # the kernel finishes the handshake while the process sleeps
         wait_past_send_before(payment)
@@ -62,10 +62,10 @@ class TestFrozenBeforeTheFirstByte:
     def test_absence_is_not_concluded_while_it_holds_its_lock_and_is_once_it_has_lost_it(
         self, simulator: SimulatorProcess, workers: Workers, clock: Clock, busy_gateway: BusyGateway
     ):
-        nmi_account(send_window_seconds=3)
+        nmi_account(send_window_seconds=6)
         payment = new_payment(clock)
         worker = workers.start("advance", payment.pk, GATEWAY_NMI_BASE_URL=busy_gateway.url).go()
-        wait_until_sent(payment)
+        busy_gateway.wait_for_caller(worker)
         worker.freeze()
         caller = busy_gateway.take_call(PATIENCE)
 
