@@ -1,7 +1,9 @@
 """Do the tests run where they say they do: as the application's role, on a database and a Redis of their own?"""
 
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,6 +14,7 @@ from django.db import ProgrammingError, connection
 
 from tests import services
 from tests.conftest import dealt_out
+from tests.forks import Forks
 
 
 def one(query: str) -> object:
@@ -79,6 +82,24 @@ def test_a_process_started_by_a_test_uses_the_same_database(live_env: dict[str, 
     )  # fmt: skip
 
     assert seen.stdout == "someone\n"
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_fork_is_a_process_of_its_own_on_the_same_database(forks: Forks, tmp_path: Path) -> None:
+    User.objects.create_user("someone")
+    code = "import os, sys; print(os.getpid(), os.getsid(0), os.environ['GATEWAY_X'], User.objects.get()); sys.exit(3)"
+    with (tmp_path / "said").open("w") as said:
+        told, killed = (
+            forks.start("manage", "shell", "-v0", "-c", program, stdout=said.fileno(), GATEWAY_X="their own")
+            for program in (code, "import time; time.sleep(600)")
+        )
+
+    assert told.wait(60) == 3
+    assert (tmp_path / "said").read_text() == f"{told.pid} {told.pid} their own someone\n"
+    assert killed.poll() is None
+    killed.kill()
+    assert killed.wait(60) == -signal.SIGKILL
 
 
 def test_redis_is_empty_and_not_the_shared_one(redis: "redis_client.Redis") -> None:
