@@ -18,7 +18,7 @@ help: ## say what each target does
 run: $(RUN_STAMP) ## start everything (PORT, SIMULATOR_PORT, DATA_DIR, DEMO=0, DEMO_RATE, DATABASE_URL, REDIS_URL)
 	@exec $(PY) manage.py up
 
-test: $(DEV_STAMP) ## the whole suite, in parallel, on a real PostgreSQL and Redis
+test: $(DEV_STAMP) ## the whole suite, in parallel, on a real PostgreSQL and Redis (EXPLORE=1 draws new examples of properties)
 	@exec $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(DEV_STAMP) ## style, types, import contracts, migrations, house rules

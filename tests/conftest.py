@@ -24,7 +24,13 @@ from tests.forks import Forks
 
 pytest_plugins = ["tests.payments.gateways.assumptions"]
 # How long an example takes says what else this machine is doing.
-hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples each time, so that a change is judged by itself; EXPLORE=1 draws new ones.
+hypothesis_settings.register_profile(
+    "suite",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("EXPLORE") != "1",
+)
 hypothesis_settings.load_profile("suite")
 
 # Rows a migration put there, which every test may count on.
