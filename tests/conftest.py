@@ -20,6 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import services
+from tests.exploring import EXPLORE
 from tests.forks import Forks
 
 pytest_plugins = ["tests.payments.gateways.assumptions"]
@@ -29,7 +30,7 @@ hypothesis_settings.register_profile(
     "suite",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    derandomize=os.environ.get("EXPLORE") != "1",
+    derandomize=not EXPLORE,
 )
 hypothesis_settings.load_profile("suite")
 

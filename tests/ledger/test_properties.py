@@ -18,6 +18,7 @@ from ledger.drafts import EntryDraft
 from ledger.errors import AlreadyReversed, EntryNotFound, InsufficientFunds, SourceKeyConflict
 from ledger.queries import balance, balances, entry_by_source_key, open_items, trial_balance, verify_books
 from ledger.services import PostedEntry, reverse_entry
+from tests.exploring import examples
 from tests.ledger.books import NOON, capture, owed_by, post, spend, top_up, wallet
 from tests.ledger.test_post_entries import in_threads
 
@@ -76,7 +77,7 @@ class Run:
 
 
 @pytest.mark.django_db(transaction=True)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(14), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, min_size=12, max_size=45))
 def test_the_proofs_hold_after_anything_from_several_threads(sequence: list[Step]) -> None:
     run = Run(f"run{next(_example)}")

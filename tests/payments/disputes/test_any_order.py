@@ -16,6 +16,7 @@ from payments.models import Movement, Payment
 from payments.queries.proofs import completeness_findings, suspense_findings
 from payments.states import DisputeState, PaymentState
 from tests.conftest import _empty_database
+from tests.exploring import examples
 from tests.payments.disputes.told import moved, record, the_dispute, word
 from tests.payments.factories import Clock, nmi_account, paid
 from tests.payments.flows.books import balance
@@ -107,9 +108,8 @@ class TestBooks:
     @pytest.mark.parametrize("kind", sorted(ENDS))
     def test_any_order_with_duplicates_ends_in_the_same_books(self, kind, simulator, clock: Clock):
         @settings(
-            max_examples=8,
+            max_examples=examples(4),
             deadline=None,
-            derandomize=True,
             suppress_health_check=list(HealthCheck),
         )
         @given(st.data())

@@ -26,7 +26,7 @@ from tests.simulator_fixture import SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EXAMPLES = int(os.environ.get("ANY_FAILOVER_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("ANY_FAILOVER_EXAMPLES", "3"))
 STEPS = int(os.environ.get("ANY_FAILOVER_STEPS", "16"))
 LONG = "ANY_FAILOVER_EXAMPLES" in os.environ
 HMAC_KEY = "64656d6f2d636f6e766573696f7061792d686d61632d6b6579"

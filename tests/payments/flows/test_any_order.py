@@ -22,7 +22,7 @@ from tests.simulator_fixture import SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EXAMPLES = int(os.environ.get("ANY_ORDER_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("ANY_ORDER_EXAMPLES", "4"))
 STEPS = int(os.environ.get("ANY_ORDER_STEPS", "14"))
 SHRINK = os.environ.get("ANY_ORDER_SHRINK") == "1"
 

@@ -15,6 +15,7 @@ from payments.gateways.base import ReportPage, ReportQuestion, WireAnswer
 from payments.gateways.errors import Unreadable
 from payments.gateways.registry import ADAPTERS, get_adapter
 from payments.states import PayoutState
+from tests.exploring import examples
 from tests.payments.gateways.payloads import AT, SECRET, spoken, written
 
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
@@ -46,7 +47,7 @@ class TestEveryAdapter:
             assert SECRET in written(spoken(provider, plain))
 
     @of_each
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=examples(40))
     @given(body=st.one_of(st.binary(max_size=200), st.recursive(st.none() | st.text(), st.lists).map(json.dumps)))
     def test_reads_no_page_out_of_other_bytes(self, provider: str, body: bytes | str) -> None:
         for what in KINDS:

@@ -21,6 +21,7 @@ from payments.models import Payout, PayoutWord
 from payments.services.accounts import ensure_gateway_account
 from payments.services.payouts import confirm_in_bank, return_from_bank, tell_payout, tell_return
 from payments.states import PayoutState
+from tests.exploring import examples
 
 S = PayoutState
 MADE = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -199,7 +200,7 @@ class TestAnyOrder:
 
 
 class TestWhateverIsSaid(TestCase):
-    @settings(max_examples=30, suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=examples(20), suppress_health_check=list(HealthCheck), deadline=None)
     @given(st.lists(st.sampled_from([*WORDS, "back", "in_bank", "from_bank"]), min_size=1, max_size=8))
     def test_each_posting_is_made_once_and_all_of_it_is_somewhere(self, words: list[str]) -> None:
         ensure_gateway_account("stripe", "stripe", "Stripe")

@@ -16,6 +16,7 @@ from reconciliation.queries.charges import contract
 from reconciliation.rates import expected, rate_for
 from reconciliation.services.booking import book_days
 from reconciliation.states import LineKind
+from tests.exploring import examples
 from tests.reconciliation.booking.world import DAY, INTO, LINE_OF, NOW, World
 
 DAYS = [DAY + timedelta(days=number) for number in range(3)]
@@ -98,7 +99,7 @@ def receivable() -> dict[str, int]:
 
 
 class TestAnyDays(TestCase):
-    @settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=examples(24), suppress_health_check=list(HealthCheck), deadline=None)
     @given(st.lists(events(), max_size=12), st.lists(events(), max_size=6))
     def test_the_receivable_is_the_gateways_balance(self, first: list[Event], then: list[Event]) -> None:
         world = World("stripe")

@@ -27,7 +27,7 @@ def simulator() -> Iterator[SimulatorProcess]:
 def _played(simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, **wish: object) -> Played:
     for name, value in environment(simulator.url).items():
         monkeypatch.setenv(name, value)
-    return play(simulator, {"zone": "Europe/Berlin", "transactions": 120, "most": 2, **wish})
+    return play(simulator, {"zone": "Europe/Berlin", "transactions": 60, "most": 2, **wish})
 
 
 def _all_found(played: Played) -> None:

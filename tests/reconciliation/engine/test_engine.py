@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from reconciliation.engine import Comparison, compare
 from reconciliation.rules.base import KnownCall, LineEntry, MovementEntry
 from reconciliation.states import BreakType, LineKind
+from tests.exploring import examples
 from tests.reconciliation.engine.made import NOW, line, movement, terms
 
 K, B = LineKind, BreakType
@@ -236,7 +237,7 @@ SIDES = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(sides=SIDES, seed=st.integers(0, 1000))
 def test_the_order_of_the_input_changes_nothing_and_nobody_is_lost(sides: tuple[Any, ...], seed: int) -> None:
     lines = [

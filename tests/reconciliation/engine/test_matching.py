@@ -17,6 +17,7 @@ from reconciliation.models import Line, Match, Run
 from reconciliation.queries.comparing import line_entries, movement_entries
 from reconciliation.queries.scope import scope_of, terms_of
 from reconciliation.services.matching import match, match_identical
+from tests.exploring import examples
 from tests.reconciliation.booking.world import DAY, NOW, World, at_noon
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +30,7 @@ OFF = (
 PAIR = st.tuples(st.integers(1, 9), st.sampled_from(["capture", "refund", "chargeback"]), st.sampled_from(OFF))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(pairs=st.lists(PAIR, min_size=2, max_size=7))
 def test_set_based_and_pure_agree(pairs: list[tuple[int, str, str]]) -> None:
     with transaction.atomic():
