@@ -172,12 +172,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many workers again as there are processors, and two more: tests wait for processes and databases.
+    """Half as many workers again as there are processors, and one more: tests wait for processes and databases.
 
     Not more than the test server has connections for.
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, 2 + processors * 3 // 2)
+    return min(MOST_WORKERS, 1 + processors * 3 // 2)
 
 
 @pytest.hookimpl(trylast=True)
