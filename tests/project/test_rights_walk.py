@@ -49,7 +49,7 @@ from tests.project import walk_of_reconciliation as reconciliation
 pytestmark = pytest.mark.django_db(transaction=True)
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-"""Of the last three, which nothing here offers, everybody tries one at each address: in turn, so that each is tried there."""
+"""The last three, which nothing here offers, are tried once at each address, by three people in turn."""
 NOBODY = "anonymous"
 BARE = "no role"
 BOSS = "superuser without a role"
@@ -449,16 +449,17 @@ def expected(address: Address, person: str, method: str) -> set[int]:
 
 
 def methods(address: Address, person: str, number: int) -> list[str]:
-    """What is tried there: looking, doing, and one of the three methods nothing offers, another one for everybody.
+    """What is tried there: looking, doing, and for three people at each address one of the methods nothing offers.
 
     Where several may do it, they take turns at looking and doing: either shows that one is let in, and each is done by
     one of them. A button cannot be looked at, so that there everybody has to press it.
     """
-    unused = METHODS[2 + (number + PEOPLE.index(person)) % 3]
+    turn = 2 + (number + PEOPLE.index(person)) % len(PEOPLE)
+    unused = METHODS[turn : turn + 1]
     doers = sorted(COMMANDS.get(address.name or "", ()))
     if person not in doers or len(doers) == 1 or address.name in BUTTONS:
-        return ["GET", "POST", unused]
-    return [METHODS[(number + doers.index(person)) % 2], unused]
+        return ["GET", "POST", *unused]
+    return [METHODS[(number + doers.index(person)) % 2], *unused]
 
 
 def walked(person: str, addresses: list[Address]) -> Iterator[str]:
