@@ -92,14 +92,14 @@ def sweep_until_quiet(clock: Clock, *, rounds: int = 40, step: timedelta = timed
     last = Swept()
     for left in reversed(range(rounds)):
         clock.offset += step
-        if left and not _something_is_due(clock()):
+        if left and not something_is_due(clock()):
             continue
         last = sweep(clock)
         assert last.failed == {}
     return last
 
 
-def _something_is_due(now: datetime) -> bool:
+def something_is_due(now: datetime) -> bool:
     """Has any row's clock run out that a sweep looks at?"""
     with connection.cursor() as cursor:
         cursor.execute(_ANYTHING_DUE, {"now": now})
