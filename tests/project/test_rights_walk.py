@@ -452,14 +452,18 @@ def methods(address: Address, person: str, number: int) -> list[str]:
     """What is tried there: looking, doing, and for three people at each address one of the methods nothing offers.
 
     Where several may do it, they take turns at looking and doing: either shows that one is let in, and each is done by
-    one of them. A button cannot be looked at, so that there everybody has to press it.
+    one of them. A button cannot be looked at, so that there everybody has to press it. A page is opened by half of those
+    who may, another half on the next page: what may be seen is given by app, not by page.
     """
     turn = 2 + (number + PEOPLE.index(person)) % len(PEOPLE)
     unused = METHODS[turn : turn + 1]
     doers = sorted(COMMANDS.get(address.name or "", ()))
-    if person not in doers or len(doers) == 1 or address.name in BUTTONS:
-        return ["GET", "POST", *unused]
-    return [METHODS[(number + doers.index(person)) % 2], *unused]
+    if person in doers and len(doers) > 1 and address.name not in BUTTONS:
+        return [METHODS[(number + doers.index(person)) % 2], *unused]
+    lookers = sorted(PAGES.get(address.name or "", ()))
+    if person in lookers and (number + lookers.index(person)) % 2:
+        return ["POST", *unused]
+    return ["GET", "POST", *unused]
 
 
 def walked(person: str, addresses: list[Address]) -> Iterator[str]:
