@@ -22,6 +22,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from tests import services
 from tests.exploring import EXPLORE
 from tests.forks import Forks
+from tests.simulator_fixture import SimulatorProcess, start_simulator
 
 pytest_plugins = ["tests.payments.gateways.assumptions"]
 # How long an example takes says what else this machine is doing.
@@ -124,6 +125,14 @@ def forks(django_db_setup: None) -> Iterator[Forks]:
     made = Forks({**environment_of_a_process(services.DATA_DIR), "DEMO": "1"})
     yield made
     made.end()
+
+
+@pytest.fixture(scope="session")
+def simulator_process() -> Iterator[SimulatorProcess]:
+    """One simulator a worker, for all tests that want no options of it. Who uses it empties it first."""
+    running = start_simulator()
+    yield running
+    running.stop()
 
 
 @pytest.fixture

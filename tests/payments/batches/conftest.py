@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.payments.flows.conftest import clock, simulator, simulator_process
+from tests.payments.flows.conftest import clock, simulator
 
-__all__ = ["clock", "simulator", "simulator_process"]
+__all__ = ["clock", "simulator"]

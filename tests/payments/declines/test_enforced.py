@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -18,23 +17,16 @@ from payments.states import PaymentState
 from tests.payments.declines.rows import refused as refused_row
 from tests.payments.declines.simulated import followed, intent, point_at, refused
 from tests.payments.factories import Clock, operator
-from tests.simulator_fixture import SimulatorProcess, start_simulator
+from tests.simulator_fixture import SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[SimulatorProcess]:
-    simulator = start_simulator()
-    yield simulator
-    simulator.stop()
-
-
 @pytest.fixture
-def simulator(process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> SimulatorProcess:
-    point_at(process, monkeypatch)
-    return process
+def simulator(simulator_process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> SimulatorProcess:
+    point_at(simulator_process, monkeypatch)
+    return simulator_process
 
 
 def calls(payment: Payment) -> int:

@@ -5,7 +5,6 @@ Another gateway that would take the card stands by, and must not be asked; only 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -29,7 +28,7 @@ from payments.states import (
 )
 from tests.payments.declines.simulated import followed, intent, point_at, refused
 from tests.payments.factories import Clock
-from tests.simulator_fixture import SimulatorProcess, start_simulator
+from tests.simulator_fixture import SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 F = FailureClass
@@ -83,17 +82,10 @@ def helps(provider: str, code: str) -> bool:
     return failure_class in HELPED_ELSEWHERE and certainty != Certainty.UNKNOWN
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[SimulatorProcess]:
-    simulator = start_simulator()
-    yield simulator
-    simulator.stop()
-
-
 @pytest.fixture
-def simulator(process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> SimulatorProcess:
-    point_at(process, monkeypatch)
-    return process
+def simulator(simulator_process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> SimulatorProcess:
+    point_at(simulator_process, monkeypatch)
+    return simulator_process
 
 
 def told(provider: str, code: str, clock: Clock, *, another: bool = False) -> tuple[Payment, Operation]:

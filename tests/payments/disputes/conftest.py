@@ -6,10 +6,10 @@ import pytest
 
 from payments.models import Payment
 from tests.payments.factories import Clock, paid
-from tests.payments.flows.conftest import account, clock, simulator, simulator_process
+from tests.payments.flows.conftest import account, clock, simulator
 from tests.simulator_fixture import SimulatorProcess
 
-__all__ = ["account", "clock", "simulator", "simulator_process"]
+__all__ = ["account", "clock", "simulator"]
 
 
 @pytest.fixture

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from payments.models import GatewayAccount
 from payments.services.accounts import ensure_gateway_account
 from tests.payments.factories import Clock
-from tests.simulator_fixture import SimulatorProcess, start_simulator
-
-
-@pytest.fixture(scope="module")
-def simulator_process() -> Iterator[SimulatorProcess]:
-    simulator = start_simulator()
-    yield simulator
-    simulator.stop()
+from tests.simulator_fixture import SimulatorProcess
 
 
 @pytest.fixture

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.payments.factories import Clock, nmi_account
-from tests.simulator_fixture import SimulatorProcess, start_simulator
-
-
-@pytest.fixture(scope="module")
-def simulator_process() -> Iterator[SimulatorProcess]:
-    simulator = start_simulator()
-    yield simulator
-    simulator.stop()
+from tests.simulator_fixture import SimulatorProcess
 
 
 @pytest.fixture

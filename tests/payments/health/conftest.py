@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from payments.models import GatewayAccount
 from tests.payments.factories import Clock, nmi_account
-from tests.simulator_fixture import SimulatorProcess, start_simulator
+from tests.simulator_fixture import SimulatorProcess
 
 
 @pytest.fixture(autouse=True)
@@ -17,13 +15,6 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_NMI_BASE_URL", "http://127.0.0.1:9/nmi")
     monkeypatch.setenv("GATEWAY_NMI_SECURITY_KEY", "demo-nmi-security-key")
     monkeypatch.setenv("GATEWAY_NMI_WEBHOOK_SECRET", "demo-nmi-webhook-secret")
-
-
-@pytest.fixture(scope="module")
-def simulator_process() -> Iterator[SimulatorProcess]:
-    simulator = start_simulator()
-    yield simulator
-    simulator.stop()
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.forks import Forks
-from tests.payments.flows.conftest import account, clock, simulator, simulator_process
+from tests.payments.flows.conftest import account, clock, simulator
 from tests.payments.kills.processes import BusyGateway, SilentGateway, Workers
 from tests.simulator_fixture import SimulatorProcess
 
-__all__ = ["account", "clock", "simulator", "simulator_process"]
+__all__ = ["account", "clock", "simulator"]
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from payments.services.execution import advance_payment
 from payments.services.resolution import ask_about
 from payments.services.sweep import sweep
 from tests.payments.factories import Clock, new_payment, nmi_account
-from tests.payments.flows.conftest import clock, simulator, simulator_process
+from tests.payments.flows.conftest import clock, simulator
 from tests.simulator_fixture import SimulatorProcess
 
-__all__ = ["clock", "simulator", "simulator_process"]
+__all__ = ["clock", "simulator"]
 
 DAY = 86_400
 

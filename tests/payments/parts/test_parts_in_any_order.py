@@ -17,12 +17,12 @@ from payments.services.short import accept_short
 from payments.states import COLLECTING, MovementKind, PaymentState
 from tests.payments.factories import Clock, new_payment, nmi_account
 from tests.payments.flows.books import balance
-from tests.payments.flows.conftest import simulator, simulator_process
+from tests.payments.flows.conftest import simulator
 from tests.payments.flows.test_any_order import EXAMPLES, SHRINK, STEPS, AnyOrder, now_or_later, who
 from tests.payments.flows.world import World
 from tests.simulator_fixture import SimulatorProcess
 
-__all__ = ["simulator", "simulator_process"]
+__all__ = ["simulator"]
 pytestmark = pytest.mark.django_db(transaction=True)
 _BACK = (MovementKind.REFUND.value, MovementKind.VOID.value)
 

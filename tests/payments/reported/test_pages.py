@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,29 +9,24 @@ import pytest
 from payments.services.accounts import ensure_gateway_account
 from payments.services.reported import ReportNotTold, ReportPage, ReportQuestion, pages, reports_of
 from tests.payments.factories import Clock
-from tests.simulator_fixture import SimulatorProcess, start_simulator
+from tests.simulator_fixture import SimulatorProcess
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[SimulatorProcess]:
-    started = start_simulator()
-    yield started
-    started.stop()
-
-
 @pytest.fixture
-def simulator(process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> SimulatorProcess:
-    process.reset()
+def simulator(
+    simulator_process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> SimulatorProcess:
+    simulator_process.reset()
     for slug in ("NMI", "STRIPE"):
-        monkeypatch.setenv(f"GATEWAY_{slug}_BASE_URL", f"{process.url}/{slug.lower()}")
+        monkeypatch.setenv(f"GATEWAY_{slug}_BASE_URL", f"{simulator_process.url}/{slug.lower()}")
         monkeypatch.setenv(f"GATEWAY_{slug}_WEBHOOK_SECRET", "secret")
     monkeypatch.setenv("GATEWAY_NMI_SECURITY_KEY", "demo-nmi-security-key")
     monkeypatch.setenv("GATEWAY_STRIPE_SECRET_KEY", "sk_test_demo")
     for slug in ("nmi", "stripe", "convesiopay"):
         ensure_gateway_account(slug, slug, slug.capitalize())
-    return process
+    return simulator_process
 
 
 @pytest.fixture

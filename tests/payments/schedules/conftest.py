@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.payments.factories import Clock, until_noon
-from tests.payments.flows.conftest import account, simulator, simulator_process
+from tests.payments.flows.conftest import account, simulator
 from tests.simulator_fixture import SimulatorProcess
 
-__all__ = ["account", "gateways", "simulator", "simulator_process"]
+__all__ = ["account", "gateways", "simulator"]
 
 _SECRETS = {
     "STRIPE": {"SECRET_KEY": "sk_test_demo", "WEBHOOK_SECRET": "whsec_demo"},

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from payments.services.accounts import ensure_gateway_account
 from reconciliation.models import StatementAccount
 from tests.payments.factories import Clock, until_noon
-from tests.simulator_fixture import SimulatorProcess, start_simulator
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[SimulatorProcess]:
-    started = start_simulator()
-    yield started
-    started.stop()
+from tests.simulator_fixture import SimulatorProcess
 
 
 @pytest.fixture
-def simulator(process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> SimulatorProcess:
-    process.reset()
+def simulator(
+    simulator_process: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> SimulatorProcess:
+    simulator_process.reset()
     for slug in ("NMI", "STRIPE"):
-        monkeypatch.setenv(f"GATEWAY_{slug}_BASE_URL", f"{process.url}/{slug.lower()}")
+        monkeypatch.setenv(f"GATEWAY_{slug}_BASE_URL", f"{simulator_process.url}/{slug.lower()}")
         monkeypatch.setenv(f"GATEWAY_{slug}_WEBHOOK_SECRET", "secret")
     monkeypatch.setenv("GATEWAY_NMI_SECURITY_KEY", "demo-nmi-security-key")
     monkeypatch.setenv("GATEWAY_STRIPE_SECRET_KEY", "sk_test_demo")
-    return process
+    return simulator_process
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from reconciliation.services.resolutions.second_look import look_again
 from reconciliation.services.resolutions.undoing import undo
 from reconciliation.states import BreakState, BreakType, LineKind
 from tests.payments.factories import Clock, new_payment, paid
-from tests.payments.flows.conftest import account, clock, simulator, simulator_process
+from tests.payments.flows.conftest import account, clock, simulator
 from tests.reconciliation.factories import NOTE, a_break, may_alone, person, wish
 from tests.simulator_fixture import SimulatorProcess
 
-__all__ = ["account", "clock", "simulator", "simulator_process"]
+__all__ = ["account", "clock", "simulator"]
 pytestmark = pytest.mark.django_db(transaction=True)
 B = BreakType
 

@@ -23,13 +23,13 @@ from reconciliation.services.resolutions.commanding import resolve
 from reconciliation.services.resolutions.undoing import undo
 from reconciliation.states import BreakState, BreakType, LineKind
 from tests.payments.factories import Clock, paid
-from tests.payments.flows.conftest import account, clock, simulator, simulator_process
+from tests.payments.flows.conftest import account, clock, simulator
 from tests.reconciliation.booking.world import DAY, NOW, at_noon
 from tests.reconciliation.factories import a_break, may_alone, person, wish
 from tests.reconciliation.resolutions.scene import LATER, Scene
 from tests.simulator_fixture import SimulatorProcess
 
-__all__ = ["account", "clock", "simulator", "simulator_process"]
+__all__ = ["account", "clock", "simulator"]
 pytestmark = pytest.mark.django_db(transaction=True)
 B = BreakType
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.payments.admin import payment_scenes as scenes
 from tests.payments.factories import Clock
-from tests.payments.flows.conftest import simulator, simulator_process
+from tests.payments.flows.conftest import simulator
 
-__all__ = ["simulator", "simulator_process"]
+__all__ = ["simulator"]
 
 
 @pytest.fixture(autouse=True)
