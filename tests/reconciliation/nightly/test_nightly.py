@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from secrets import token_hex
 
 import psycopg
 import pytest
@@ -47,7 +48,7 @@ def reported(account: StatementAccount, day: date, at: datetime = MONDAY_NOON, *
     """A whole report of a day with nothing in it."""
     values = {"complete": True, "closed": True, "state": "read", **fields}
     return Statement.objects.create(
-        account=account, source="camt053", name=f"{day}", sha256=f"{Statement.objects.count():064}", starts_on=day,
+        account=account, source="camt053", name=f"{day}", sha256=token_hex(32), starts_on=day,
         ends_on=day, received_at=at, **values,
     )  # fmt: skip
 

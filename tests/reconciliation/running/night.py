@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from secrets import token_hex
 from typing import Any
 
 from payments.models import Movement
@@ -38,7 +39,7 @@ class Night(World):
             Statement.objects.filter(pk=self.statement.pk).update(**values)
         else:
             self.statement = Statement.objects.create(
-                account=self.account, source="csv", name=f"{first}.csv", sha256=f"{Statement.objects.count():064}",
+                account=self.account, source="csv", name=f"{first}.csv", sha256=token_hex(32),
                 state="read", received_at=NIGHT, **values,
             )  # fmt: skip
         self.statement.refresh_from_db()
