@@ -15,21 +15,10 @@ from reconciliation.models import Alert, Break, Run, StatementAccount
 from reconciliation.queries import metrics
 from reconciliation.services.alerts import ring, tell, watch
 from reconciliation.states import BreakType
+from tests.reconciliation.moved_clock import MovedClock
 
 NOON = datetime(2026, 3, 11, 12, 0, tzinfo=UTC)
 DAY = date(2026, 3, 10)
-
-
-class MovedClock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **time: float) -> datetime:
-        self.now += timedelta(**time)
-        return self.now
 
 
 class AwayBackend(BaseEmailBackend):
@@ -41,7 +30,7 @@ class AwayBackend(BaseEmailBackend):
 
 @pytest.fixture
 def clock() -> MovedClock:
-    return MovedClock()
+    return MovedClock(NOON)
 
 
 @pytest.fixture

@@ -12,25 +12,15 @@ from reconciliation.models import Alert, Break, Run, Statement, StatementAccount
 from reconciliation.services import alerts, nightly
 from reconciliation.services.nightly import CATCH_UP_DAYS, plan, run_due, tick
 from tests import services
+from tests.reconciliation.moved_clock import MovedClock
 
 SUNDAY = date(2026, 3, 8)  # clocks change in New York: two in the morning is three
 MONDAY_NOON = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
 
 
-class MovedClock:
-    def __init__(self, now: datetime = MONDAY_NOON) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **time: float) -> None:
-        self.now += timedelta(**time)
-
-
 @pytest.fixture
 def clock() -> MovedClock:
-    return MovedClock()
+    return MovedClock(MONDAY_NOON)
 
 
 def compared(slug: str = "bank", **terms: object) -> StatementAccount:

@@ -16,6 +16,7 @@ from reconciliation.queries.night_queue import nights_in_trouble
 from reconciliation.services import alerts, nightly
 from reconciliation.services.comparing import compare_day
 from reconciliation.states import RunState
+from tests.reconciliation.moved_clock import MovedClock
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 11, 12, 0, tzinfo=UTC)
@@ -23,20 +24,9 @@ TODAY, YESTERDAY = date(2026, 3, 11), date(2026, 3, 10)
 DEMO = {"nmi", "convesiopay", "stripe", "main"}
 
 
-class MovedClock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **time: float) -> None:
-        self.now += timedelta(**time)
-
-
 @pytest.fixture
 def clock() -> MovedClock:
-    return MovedClock()
+    return MovedClock(NOON)
 
 
 def begins() -> dict[str, date | None]:
